@@ -1,0 +1,22 @@
+/// The seam between the front door and the engine room: one loaded model that turns texts into vectors.
+///
+/// The service hands over what a client asked for, already checked against every limit that needs no tokenizer, and gets
+/// back vectors with an account of how they were made. Implementations throw `ApusError`:
+/// `.contextLengthExceeded` (place `input`) for an over-long input under ``EmbeddingOptions/Truncation/refuse``,
+/// `.invalidToken` (place `input`) for an id outside the vocabulary, `.overloaded` for a full queue, `.deadlineExceeded` when
+/// ``EmbeddingOptions/deadline`` passes first, and the engine's own codes for failures. When the surrounding task is cancelled
+/// they give up waiting and throw `CancellationError` or `.cancelled`.
+package protocol EmbeddingModel: Sendable {
+    var description: ModelDescription { get }
+
+    /// Embeds `inputs` (never empty) and answers in their order, one row for each.
+    func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch
+}
+
+/// One thing to embed.
+package enum EmbeddingInput: Sendable, Equatable {
+    /// Text still to be tokenised.
+    case text(String)
+    /// Token ids as they are to be run, special tokens included. Each is 0 or more and below the model's vocabulary size.
+    case tokens([Int32])
+}
