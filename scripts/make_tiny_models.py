@@ -182,7 +182,8 @@ def write_modules(folder, spec, hidden):
         generator = np.random.Generator(np.random.PCG64(spec["seed"] + 1000))
         out, activation, bias = spec["dense"]
         write_json(folder / "2_Dense/config.json", {
-            "in_features": width, "out_features": out, "bias": bias, "activation_function": activation})
+            "in_features": width, "out_features": out, "bias": bias, "activation_function": activation,
+            **({"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"} if current else {})})
         state = {"linear.weight": generator.standard_normal((out, width)) * 1.3 / np.sqrt(width)}
         if bias:
             state["linear.bias"] = generator.standard_normal(out) * 0.2
