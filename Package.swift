@@ -20,7 +20,14 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 let package = Package(
     name: "apus",
     platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    ],
     targets: [
         room("ApusErrors"),
+        room("ApusTensor"),
+        room("ApusExecution", ["ApusErrors", "ApusTensor"]),
+        .target(name: "COnnxRuntime"),
+        room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .product(name: "Logging", package: "swift-log")]),
     ]
 )

@@ -1,0 +1,47 @@
+package import ApusErrors
+package import ApusTensor
+
+/// The seam to hardware: loads models onto one device and runs steps of them.
+///
+/// An executor has a number of lanes. Each lane runs one step at a time, in the order given, on threads of its own, so that
+/// no call here ever blocks a thread of Swift's cooperative pool.
+package protocol Executor: Sendable {
+    var device: DeviceID { get }
+    /// How many steps can run at the same time.
+    var laneCount: Int { get }
+
+    /// Makes a model ready to run. Throws `engine_failure`, `out_of_memory` or `unsupported_precision`.
+    func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel
+
+    /// Starts `work` on `lane`, behind whatever the lane was given before.
+    func submit(to lane: Int, _ work: @escaping @Sendable () -> Void)
+}
+
+/// What an executor is asked to load.
+package struct LoadRequest: Sendable {
+    package enum Source: Sendable {
+        case graph(GraphDescription)
+        /// An ONNX file, by path.
+        case file(String)
+    }
+
+    /// Names the model in errors and profiles.
+    package var name: String
+    package var source: Source
+
+    package init(name: String, source: Source) {
+        self.name = name
+        self.source = source
+    }
+}
+
+/// A model that an executor holds. Its memory is given back when the last reference goes.
+package protocol LoadedModel: Sendable {
+    var inputs: [ValueDescription] { get }
+    var outputs: [ValueDescription] { get }
+
+    /// Runs one step on the calling thread, which must belong to a lane of the executor.
+    /// `inputs` are matched by name; the results come in the order of ``outputs``.
+    /// Throws `engine_failure` or `out_of_memory`.
+    func run(_ inputs: [String: HostTensor]) throws(ApusError) -> [HostTensor]
+}

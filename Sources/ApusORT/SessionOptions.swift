@@ -1,0 +1,43 @@
+package import ApusErrors
+import COnnxRuntime
+
+/// How a session computes. Owned by the caller; the engine copies what it needs.
+package struct SessionOptions: ~Copyable {
+    let engine: Engine
+    let handle: OpaquePointer
+
+    /// Options for changing shapes on a CPU: no memory patterns (they are cached per shape) and every graph optimisation.
+    /// `threads` counts the calling thread; 1 means that the calling thread computes alone.
+    package static func open(_ engine: Engine, threads: Int) throws(ApusError) -> SessionOptions {
+        var handle: OpaquePointer?
+        try engine.check(OrtCreateSessionOptions(engine.api, &handle))
+        guard let handle else { throw ApusError(.engineFailure, "ONNX Runtime returned no session options") }
+        let options = SessionOptions(engine: engine, handle: handle)
+        try engine.check(OrtSetSessionGraphOptimizationLevel(engine.api, handle, allOptimizations))
+        try engine.check(OrtSetIntraOpNumThreads(engine.api, handle, Int32(clamping: max(1, threads))))
+        try engine.check(OrtSetInterOpNumThreads(engine.api, handle, 1))
+        try engine.check(OrtDisableMemPattern(engine.api, handle))
+        return options
+    }
+
+    private init(engine: Engine, handle: OpaquePointer) {
+        self.engine = engine
+        self.handle = handle
+    }
+
+    deinit {
+        OrtReleaseSessionOptions(engine.api, handle)
+    }
+
+    /// Sets one of the engine's string-valued session keys.
+    package borrowing func set(_ key: String, _ value: String) throws(ApusError) {
+        try engine.check(OrtAddSessionConfigEntry(engine.api, handle, key, value))
+    }
+
+    /// Offers `tensor` as the initializer `name`. The tensor must live until the session is created.
+    borrowing func addInitializer(_ name: String, _ tensor: OpaquePointer) throws(ApusError) {
+        try engine.check(OrtAddInitializer(engine.api, handle, name, tensor))
+    }
+
+    private static let allOptimizations: Int32 = 99
+}
