@@ -1,0 +1,62 @@
+/// Every metric Apus exports, in one place. Each family's HELP and TYPE lines are always shown, samples once there are any.
+///
+/// Rooms emit through swift-metrics by these names and do not know this table: `Counter` and `FloatingPointCounter` for counters,
+/// `Meter` for gauges, `Recorder` for histograms of plain numbers and `Timer` for histograms of seconds. The room that emits a
+/// family is named at the head of its group.
+package enum MetricCatalog {
+    /// 0.25 ms to 60 s: from one short text on an idle machine to a request that waited a long queue out.
+    package static let secondsBuckets: [Double] = [
+        0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
+    ]
+    /// Rows of a batch: powers of two.
+    package static let rowBuckets: [Double] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+    /// Tokens of a batch: powers of two from one short text to a full budget.
+    package static let tokenBuckets: [Double] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
+
+    package static let all: [MetricDescriptor] = service + embeddings + accelerators + process + observability
+
+    /// Emitted by ApusService.
+    static let service: [MetricDescriptor] = [
+        .init("apus_requests_total", .counter, "Requests answered, by route and error code (ok when there was none)."),
+        .init(
+            "apus_request_seconds", .histogram(buckets: secondsBuckets),
+            "Seconds from a complete request to its complete answer, by route."
+        ),
+        .init("apus_in_flight_requests", .gauge, "Requests being answered now."),
+        .init("apus_truncated_inputs_total", .counter, "Inputs that were cut to the model's longest, by model."),
+    ]
+
+    /// Emitted by the rooms that tokenise, queue and run; label `model`.
+    static let embeddings: [MetricDescriptor] = [
+        .init("apus_queue_seconds", .histogram(buckets: secondsBuckets), "Seconds an input waited for its batch, by model."),
+        .init("apus_tokenize_seconds", .histogram(buckets: secondsBuckets), "Seconds to tokenise one request, by model."),
+        .init("apus_run_seconds", .histogram(buckets: secondsBuckets), "Seconds to run one batch, by model."),
+        .init("apus_batch_size", .histogram(buckets: rowBuckets), "Rows in a batch, by model."),
+        .init("apus_batch_tokens", .histogram(buckets: tokenBuckets), "Tokens in a batch, padding included, by model."),
+        .init("apus_tokens_total", .counter, "Tokens run, padding not included, by model."),
+        .init("apus_padding_tokens_total", .counter, "Padding tokens run, by model."),
+    ]
+
+    /// Emitted by the room that watches devices; samples for accelerators only, label `gpu_id`.
+    static let accelerators: [MetricDescriptor] = [
+        .init("gpu_memory_used_bytes", .gauge, "Accelerator memory in use."),
+        .init("gpu_memory_available_bytes", .gauge, "Accelerator memory free."),
+        .init("gpu_utilization_percent", .gauge, "Share of time the accelerator was busy, 0 to 100."),
+        .init("gpu_temperature_celsius", .gauge, "Accelerator temperature."),
+        .init("gpu_health_status", .gauge, "1 when the accelerator is healthy, 0 when it is not."),
+    ]
+
+    /// Read from the operating system at each scrape, under the names every Prometheus client uses.
+    static let process: [MetricDescriptor] = [
+        .init("process_resident_memory_bytes", .gauge, "Resident memory of this process."),
+        .init("process_cpu_seconds_total", .counter, "User and system CPU seconds spent by this process."),
+        .init("process_start_time_seconds", .gauge, "Start of this process, in seconds since 1970."),
+    ]
+
+    static let observability: [MetricDescriptor] = [
+        .init(
+            "apus_metric_series_refused_total", .counter,
+            "Label sets that were folded into one series because their family had too many, by family."
+        ),
+    ]
+}
