@@ -29,5 +29,6 @@ let package = Package(
         room("ApusExecution", ["ApusErrors", "ApusTensor"]),
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .product(name: "Logging", package: "swift-log")]),
+        room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
     ]
 )
