@@ -18,7 +18,8 @@ struct JSONParser {
     }
 
     mutating func parseDocument() throws(JSONFailure) -> JSONValue {
-        if end >= 2, bytes[0] == 0xEF || bytes[0] >= 0xFE || bytes[0] == 0 || bytes[1] == 0 {
+        // The first byte of a mark in UTF-8 (EF BB BF) or UTF-16 (FE FF, FF FE); no JSON text starts with any of them.
+        if end > 0, bytes[0] == 0xEF || bytes[0] >= 0xFE {
             throw JSONFailure(reason: .byteOrderMark, offset: 0)
         }
         skipWhitespace()
