@@ -1,0 +1,45 @@
+package import ApusCheckpoint
+package import ApusErrors
+package import ApusExecution
+
+/// Describes sentence encoders: packed tokens in, one vector for each sequence out.
+package enum EncoderGraph {
+    /// The name of the result, `[B, D]` fp32.
+    package static let output = "embeddings"
+
+    /// The whole network of a checkpoint, pooling and the modules after it included.
+    ///
+    /// Throws `unsupported_model` for an architecture or a head size that the operators cannot run.
+    package static func describe(
+        _ encoder: EncoderConfiguration, _ weights: WeightStore, _ modules: [SentenceModule], style: GraphStyle
+    ) throws(ApusError) -> GraphDescription {
+        guard encoder.headSize % 8 == 0 else {
+            throw ApusError(
+                .unsupportedModel, "attention heads of \(encoder.headSize) elements are not supported, multiples of 8 are",
+                place: "config.json")
+        }
+        var writer = GraphWriter(style: style)
+        let family: any EncoderFamily =
+            switch encoder.family {
+            case .bert, .roberta, .xlmRoberta: BERTFamily(encoder, weights)
+            case .distilBert: DistilBERTFamily(encoder, weights)
+            case .mpnet: MPNetFamily(encoder, weights)
+            }
+        let embedded = try family.embeddings(&writer)
+        let bias = try family.relativeBias(&writer)
+        let heads = GraphWriter.Heads(count: encoder.heads, size: encoder.headSize, relativeBias: bias)
+        var hidden = embedded
+        for index in 0..<encoder.layers {
+            hidden = writer.encoderLayer(hidden, try family.layer(index), heads, encoder.activation)
+        }
+        try writer.sentenceModules(hidden, width: encoder.hiddenSize, modules)
+        return writer.graph
+    }
+
+    /// What the family's inputs count from.
+    package static func conventions(_ encoder: EncoderConfiguration) -> EncoderConventions {
+        EncoderConventions(
+            positionOffset: Int32(clamping: encoder.positionOffset),
+            relativeBuckets: RelativeBuckets(count: encoder.relativeAttentionBuckets ?? 32))
+    }
+}

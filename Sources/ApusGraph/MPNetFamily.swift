@@ -1,0 +1,40 @@
+import ApusCheckpoint
+import ApusErrors
+
+/// MPNet (Song et al. 2020): BERT's layers without token types, plus a learnt bias on attention scores by relative position.
+struct MPNetFamily: EncoderFamily {
+    let encoder: EncoderConfiguration
+    let weights: WeightStore
+
+    init(_ encoder: EncoderConfiguration, _ weights: WeightStore) {
+        self.encoder = encoder
+        self.weights = weights
+    }
+
+    func embeddings(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value {
+        writer.embeddings(
+            words: try tensor("embeddings.word_embeddings.weight"),
+            positions: try tensor("embeddings.position_embeddings.weight"),
+            types: nil, try norm("embeddings.LayerNorm"), width: encoder.hiddenSize)
+    }
+
+    func relativeBias(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value? {
+        let table = writer.weight(try tensor("encoder.relative_attention_bias.weight"))
+        let biases = writer.apply("Gather", [table, writer.encoderInput(.positionBuckets)])
+        let byHead = writer.apply("Transpose", [biases], ["perm": .ints([2, 0, 1])])
+        return writer.apply("Unsqueeze", [byHead, writer.literal([0])])
+    }
+
+    func layer(_ index: Int) throws(ApusError) -> EncoderLayer {
+        let layer = "encoder.layer.\(index)"
+        return EncoderLayer(
+            query: try linear("\(layer).attention.attn.q"),
+            key: try linear("\(layer).attention.attn.k"),
+            value: try linear("\(layer).attention.attn.v"),
+            attentionOutput: try linear("\(layer).attention.attn.o"),
+            attentionNorm: try norm("\(layer).attention.LayerNorm"),
+            expand: try linear("\(layer).intermediate.dense"),
+            contract: try linear("\(layer).output.dense"),
+            outputNorm: try norm("\(layer).output.LayerNorm"))
+    }
+}
