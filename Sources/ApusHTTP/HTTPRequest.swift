@@ -1,0 +1,8 @@
+import NIOCore
+import NIOHTTP1
+
+/// A request that arrived whole.
+struct HTTPRequest: Sendable {
+    let head: HTTPRequestHead
+    let body: ByteBuffer
+}

@@ -1,0 +1,135 @@
+import ApusErrors
+import ApusService
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// Finds the route of a request and turns its outcome into an answer.
+///
+/// Own rather than Hummingbird's router: that answers a wrong method with 404 and no `Allow`, and splits a path before decoding what a
+/// model name may hold.
+struct RequestRouter: Sendable {
+    typealias Route = ServiceMetrics.Route
+
+    /// What `/metrics` answers: the text and its media type.
+    typealias MetricsSource = @Sendable () -> (text: [UInt8], contentType: String)
+
+    let service: InferenceService
+    let maxInputs: Int
+    let metricsSource: MetricsSource
+    let logger: Logger
+
+    /// - Returns: nil when the client went away and its task was cancelled.
+    func answer(_ request: HTTPRequest) async -> HTTPReply? {
+        let arrival = ContinuousClock.now
+        let requestID = RequestHeaders.requestID(request.head.headers)
+        service.metrics.began()
+        var route = Route.unknown
+        var reply: HTTPReply
+        var failure: ApusError?
+        do throws(ApusError) {
+            let target = try RequestTarget(request.head.uri)
+            let found = try find(target)
+            route = found.route
+            reply = try await answer(request, on: found, arrival: arrival)
+        } catch {
+            failure = error
+            reply = HTTPReply(error, headers: allow(route, error))
+        }
+        reply.headers.append(("x-request-id", requestID))
+        let duration = ContinuousClock.now - arrival
+        service.metrics.ended(route, code: failure?.code, duration: duration)
+        note(failure, route: route, status: reply.status, requestID: requestID, duration: duration)
+        if failure?.code == .cancelled && Task.isCancelled { return nil }
+        return reply
+    }
+
+    /// The answer to a request that never became whole.
+    func refuse(_ error: ApusError) -> HTTPReply {
+        service.metrics.refused(code: error.code)
+        logger.debug("request refused", error: error, metadata: ["code": "\(error.code.rawValue)"])
+        var reply = HTTPReply(error)
+        reply.headers.append(("x-request-id", RequestHeaders.requestID(HTTPHeaders())))
+        return reply
+    }
+
+    private enum Found {
+        case embeddings, models, model(String), live, ready, metrics
+
+        var route: Route {
+            switch self {
+            case .embeddings: .embeddings
+            case .models: .models
+            case .model: .model
+            case .live: .live
+            case .ready: .ready
+            case .metrics: .metrics
+            }
+        }
+    }
+
+    private func find(_ target: RequestTarget) throws(ApusError) -> Found {
+        switch target.segments {
+        case ["v1", "embeddings"]: return .embeddings
+        case ["v1", "models"]: return .models
+        case ["health", "live"]: return .live
+        case ["health", "ready"]: return .ready
+        case ["metrics"]: return .metrics
+        default: break
+        }
+        let id = target.segments.dropFirst(2).joined(separator: "/")
+        if target.segments.prefix(2) == ["v1", "models"], !id.isEmpty { return .model(id) }
+        throw ApusError(.notFound, "there is nothing at \(ClientText.quoted("/" + target.segments.joined(separator: "/")))")
+    }
+
+    private func allow(_ route: Route, _ error: ApusError) -> [(String, String)] {
+        guard error.code == .methodNotAllowed else { return [] }
+        return [("allow", route == .embeddings ? "POST" : "GET, HEAD")]
+    }
+
+    private func answer(
+        _ request: HTTPRequest,
+        on found: Found,
+        arrival: ContinuousClock.Instant
+    ) async throws(ApusError) -> HTTPReply {
+        let method = request.head.method
+        let fits = found.route == .embeddings ? method == .POST : method == .GET || method == .HEAD
+        guard fits else {
+            throw ApusError(.methodNotAllowed, "\(ClientText.quoted(method.rawValue)) is not a method of this path")
+        }
+        switch found {
+        case .live:
+            return .plain(Array("ok\n".utf8), contentType: "text/plain; charset=utf-8")
+        case .ready:
+            let report = service.readiness()
+            var reply = HTTPReply.json(status: report.isReady ? 200 : 503, ReadinessAnswer.body(report))
+            if !report.isReady { reply.headers.append(("retry-after", "1")) }
+            return reply
+        case .metrics:
+            let (text, contentType) = metricsSource()
+            return .plain(text, contentType: contentType)
+        case .models:
+            guard !service.isDraining else { throw InferenceService.shuttingDown }
+            return .json(ModelsAnswer.list(service.listModels()))
+        case .model(let id):
+            guard !service.isDraining else { throw InferenceService.shuttingDown }
+            return .json(ModelsAnswer.one(try service.findModel(id)))
+        case .embeddings:
+            return try await EmbeddingsRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
+        }
+    }
+
+    private func note(_ failure: ApusError?, route: Route, status: Int, requestID: String, duration: Duration) {
+        let level: Logger.Level = failure != nil && (status == 500 || status == 504) ? .error : .debug
+        guard logger.logLevel <= level else { return }
+        var metadata: Logger.Metadata = [
+            "request_id": "\(requestID)", "route": "\(route.rawValue)", "status": "\(status)", "duration": "\(duration)",
+        ]
+        if let failure { metadata["code"] = "\(failure.code.rawValue)" }
+        if let failure {
+            logger.log(level: level, "request failed", error: failure, metadata: metadata)
+        } else {
+            logger.log(level: level, "request answered", metadata: metadata)
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import ApusErrors
+import ApusService
+
+/// How an error code reads in HTTP. The one place where codes become statuses.
+struct StatusTable {
+    struct Row {
+        let status: Int
+        /// Whether the error's place is a request field, told as `param`.
+        let namesParam: Bool
+
+        init(_ status: Int, namesParam: Bool = false) {
+            self.status = status
+            self.namesParam = namesParam
+        }
+    }
+
+    private static let rows: [ApusError.Code: Row] = [
+        .invalidJSON: Row(400),
+        .invalidValue: Row(400, namesParam: true),
+        .emptyInput: Row(400, namesParam: true),
+        .stringTooLong: Row(400, namesParam: true),
+        .arrayTooLong: Row(400, namesParam: true),
+        .invalidToken: Row(400, namesParam: true),
+        .contextLengthExceeded: Row(400, namesParam: true),
+        .unsupportedTask: Row(400, namesParam: true),
+        .invalidRequest: Row(400),
+        .modelNotFound: Row(404, namesParam: true),
+        .notFound: Row(404),
+        .methodNotAllowed: Row(405),
+        .requestTimeout: Row(408),
+        .bodyTooLarge: Row(413),
+        .targetTooLong: Row(414),
+        .unsupportedMediaType: Row(415),
+        .headerTooLarge: Row(431),
+        .cancelled: Row(499),
+        .modelLoading: Row(503, namesParam: true),
+        .modelFailed: Row(503, namesParam: true),
+        .overloaded: Row(503),
+        .shuttingDown: Row(503),
+        .deadlineExceeded: Row(504),
+    ]
+
+    /// A code that is in no row is a failure of the server's own: 500.
+    static func row(for code: ApusError.Code) -> Row {
+        rows[code] ?? Row(500)
+    }
+}
