@@ -1,0 +1,190 @@
+"""The real binary under test: how it is found, started, asked and stopped. Standard library only, so that what goes over
+the wire is exactly what a test wrote."""
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = pathlib.Path(os.environ.get("APUS_BINARY", ROOT / ".build/release/apus"))
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+MODEL_DIRECTORY = ROOT / ".apus/models" / DEFAULT_MODEL
+TINY = ROOT / "Tests/Fixtures/tiny"
+MINILM = ROOT / "Tests/Fixtures/minilm"
+JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+def environment(**changes):
+    """The caller's environment without settings that would steer Apus, plus `changes`."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("APUS_")}
+    return kept | changes
+
+
+def run(*arguments, stdin=None, timeout=120, binary=BINARY, cwd=None, **env):
+    """Runs `apus` to its end. Text streams; the exit status is in `returncode`."""
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run([str(binary), *map(str, arguments)], input=stdin, capture_output=True, text=True, encoding="utf-8",
+                              timeout=timeout, cwd=cwd or folder, env=environment(**env),
+                              **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def error(self):
+        return self.json["error"]
+
+    def __repr__(self):
+        return f"<{self.status} {self.body[:300]!r}>"
+
+
+class Server:
+    """`apus serve` on a free port; use it with `with`."""
+
+    def __init__(self, *arguments, ready=True, env=None):
+        self.port = free_port()
+        self.folder = tempfile.TemporaryDirectory()
+        self.log_path = pathlib.Path(self.folder.name, "log")
+        self.log = open(self.log_path, "wb")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [str(BINARY), "serve", "--host", "127.0.0.1", "--port", str(self.port), *map(str, arguments)],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder.name,
+            env=environment(**(env or {})))
+        self.until_ready = None
+        if ready:
+            try:
+                self.wait_until_ready()
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def wait_until_ready(self, seconds=120):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"apus serve ended with {self.process.returncode}:\n{self.output()}")
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if self.get("/health/ready").status == 200:
+                    self.until_ready = time.monotonic() - self.started
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"not ready after {seconds} s:\n{self.output()}")
+
+    def output(self):
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def base(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def connection(self, timeout=120):
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+
+    def request(self, method, path, body=None, headers=None, timeout=120):
+        connection = self.connection(timeout)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return Reply(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **more):
+        return self.request("GET", path, **more)
+
+    def post(self, path, body, headers=None, **more):
+        data = body if isinstance(body, (bytes, bytearray)) else json.dumps(body, ensure_ascii=False).encode()
+        return self.request("POST", path, data, {**JSON_HEADERS, **(headers or {})}, **more)
+
+    def embed(self, inputs, model=DEFAULT_MODEL, headers=None, **fields):
+        return self.post("/v1/embeddings", {"model": model, "input": inputs, **fields}, headers)
+
+    def raw(self, data, timeout=15, half_close=False):
+        """Sends bytes as they are and returns all that comes back until the server closes or falls silent."""
+        received = b""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as connection:
+            with contextlib.suppress(OSError):  # a server may refuse and close before it has read everything
+                connection.sendall(data)
+                if half_close:
+                    connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):
+                while block := connection.recv(1 << 16):
+                    received += block
+        return received
+
+    def signal_and_wait(self, number=signal.SIGTERM, seconds=60):
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def processes(self):
+        """This server's process ids: the front and whatever it started."""
+        found, pending = [], [self.process.pid]
+        while pending:
+            pid = pending.pop()
+            found.append(pid)
+            for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+                pending += [int(child) for child in task.read_text().split()]
+        return found
+
+    def pss_bytes(self):
+        """Proportional set size of all its processes (Linux)."""
+        total = 0
+        for pid in self.processes():
+            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+        return total
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(40)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.log.close()
+        self.folder.cleanup()
+
+
+def vectors(reply):
+    """The embeddings of a 200 answer as an array, rows in request order."""
+    import numpy as np
+    assert reply.status == 200, reply
+    data = reply.json["data"]
+    assert [row["index"] for row in data] == list(range(len(data)))
+    return np.array([row["embedding"] for row in data], np.float32)
+
+
+def agreement(actual, expected):
+    """(lowest cosine, largest absolute difference) of two arrays of vectors, in double precision."""
+    import numpy as np
+    a, b = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
+    assert a.shape == b.shape, f"{a.shape} is not {b.shape}"
+    cosine = (a * b).sum(-1) / (np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1))
+    return float(cosine.min()), float(np.abs(a - b).max())

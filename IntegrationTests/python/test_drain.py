@@ -1,0 +1,80 @@
+"""SIGTERM: what was accepted is answered, what comes later is refused, and the process ends with status 0."""
+import http.client
+import json
+import signal
+import socket
+import threading
+import time
+
+import apus
+
+TEXTS = ["The server batches requests and answers them in order. " * 12] * 16
+
+
+def test_a_drain_under_load_loses_no_accepted_request():
+    with apus.Server() as server:
+        answers, stop = [], threading.Event()
+        lock = threading.Lock()
+
+        def client():
+            while not stop.is_set():
+                entry = {"connected": None, "status": None, "error": None, "rows": 0}
+                try:
+                    connection = server.connection(timeout=60)
+                    connection.connect()
+                    entry["connected"] = time.monotonic()
+                    connection.request("POST", "/v1/embeddings", json.dumps({"model": apus.DEFAULT_MODEL, "input": TEXTS}),
+                                       {**apus.JSON_HEADERS, "Connection": "close"})
+                    response = connection.getresponse()
+                    document = json.loads(response.read())
+                    entry["status"] = response.status
+                    entry["rows"] = len(document.get("data", []))
+                    entry["code"] = document.get("error", {}).get("code")
+                    connection.close()
+                except (OSError, http.client.HTTPException, ValueError) as error:
+                    entry["error"] = repr(error)
+                with lock:
+                    answers.append(entry)
+                if entry["status"] != 200:
+                    return
+
+        threads = [threading.Thread(target=client) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while sum(entry["status"] == 200 for entry in list(answers)) < 8 and server.process.poll() is None:
+            time.sleep(0.05)
+        signalled = time.monotonic()
+        status = server.signal_and_wait(signal.SIGTERM, seconds=60)
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+        assert status == 0, server.output()
+        before = [entry for entry in answers if entry["connected"] and entry["connected"] < signalled - 0.05]
+        assert len(before) >= 16
+        for entry in before:
+            assert entry["status"] == 200 and entry["rows"] == len(TEXTS), entry
+        for entry in answers:
+            if entry["status"] is not None:
+                assert entry["status"] == 200 or (entry["status"], entry["code"]) == (503, "shutting_down"), entry
+            else:
+                assert entry["connected"] is None or entry["connected"] >= signalled - 0.05, entry
+
+
+def test_an_idle_server_ends_at_once_on_sigterm_and_sigint():
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with apus.Server() as server:
+            idle = socket.create_connection(("127.0.0.1", server.port))
+            server.get("/health/live")
+            began = time.monotonic()
+            assert server.signal_and_wait(number, seconds=30) == 0, server.output()
+            assert time.monotonic() - began < 10
+            idle.close()
+
+
+def test_the_port_is_free_after_the_end():
+    with apus.Server() as server:
+        assert server.signal_and_wait() == 0
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", server.port))
