@@ -9,6 +9,7 @@ PORT ?= 8080
 ARGS ?=
 TESTS ?= IntegrationTests/python
 APUS := .build/release/apus
+BENCH_PYTHON ?= .apus/bench-venv/bin/python
 TEST_PYTHON := .apus/test-venv/bin/python
 EXAMPLES := $(wildcard Examples/*/Package.swift)
 
@@ -46,9 +47,10 @@ test-integration: build
 	@scripts/setup-tests
 	$(TEST_PYTHON) -m pytest $(TESTS)
 
-bench: build ## measure against the peers (see Benchmarks/run.py)
+bench: build ## measure against the peers (ARGS="throughput http" for some)
 	$(SWIFT) build -c release --product EmbedBenchmark
-	python3 Benchmarks/run.py $(ARGS)
+	@scripts/setup-bench
+	$(BENCH_PYTHON) Benchmarks/run.py $(ARGS)
 
 clean: ## remove build products; .apus/ with the engine and the model stays
 	rm -rf .build
