@@ -1,0 +1,27 @@
+/// A model directory, read and checked: what the network is, what follows it, and what it takes.
+package struct Checkpoint: Sendable {
+    package enum Source: Sendable {
+        /// An architecture that Apus writes the network for, and its weights.
+        case encoder(EncoderConfiguration, WeightStore)
+        /// A finished network.
+        case onnx(ONNXFile)
+    }
+
+    /// The directory's name.
+    package let name: String
+    package let source: Source
+    /// What follows the transformer; a pooling module first.
+    package let modules: [SentenceModule]
+    /// The most tokens of one input, special tokens included: `max_seq_length` of sentence_bert_config.json, else the positions that the
+    /// network has.
+    package let maxTokens: Int
+    package let tokenizerPath: String
+    /// Elements of a text's vector; nil for ONNX files, which tell it only once they are loaded.
+    package let dimensions: Int?
+    /// Whether texts are to be lowercased before the tokenizer sees them (`do_lower_case`).
+    package let lowercasesText: Bool
+    /// Texts to put before an input, by name (`query`, `passage`, …).
+    package let prompts: [String: String]
+    /// The prompt to use when a caller names none.
+    package let defaultPromptName: String?
+}

@@ -1,0 +1,41 @@
+package import ApusErrors
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
+/// A regular file mapped read-only into memory, unmapped with the last reference.
+///
+/// Pages are shared with every other process that maps the file and enter memory when they are touched. A file that another program
+/// shortens while it is mapped kills the process that touches the missing pages (SIGBUS); model files are to be replaced, not rewritten.
+package final class MappedFile: @unchecked Sendable {
+    // Unchecked because of `bytes`, a pointer: the memory is never written, and stays until `deinit`.
+
+    package let path: String
+    /// The whole file; valid as long as this object lives.
+    package let bytes: UnsafeRawBufferPointer
+
+    /// - Throws: `.fileUnreadable` when the file cannot be opened, is not regular, or cannot be mapped.
+    package init(path: String) throws(ApusError) {
+        let file = try RegularFile.open(path)
+        self.path = path
+        guard file.byteCount > 0 else {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let address = mmap(nil, file.byteCount, PROT_READ, MAP_PRIVATE, file.descriptor, 0), address != MAP_FAILED else {
+            throw ApusError(.fileUnreadable, "the file cannot be mapped: \(String(cString: strerror(errno)))", place: path)
+        }
+        bytes = UnsafeRawBufferPointer(start: address, count: file.byteCount)
+    }
+
+    deinit {
+        if let address = bytes.baseAddress {
+            munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)
+        }
+    }
+}
