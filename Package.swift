@@ -17,18 +17,63 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
     .testTarget(name: "\(name)Tests", dependencies: dependencies, resources: resources, swiftSettings: settings)
 }
 
+extension Target.Dependency {
+    static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
+    static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let metrics = product(name: "Metrics", package: "swift-metrics")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+}
+
 let package = Package(
     name: "apus",
     platforms: [.macOS(.v15)],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
         room("ApusErrors"),
         room("ApusTensor"),
+        room("ApusJSON", ["ApusErrors"]),
         room("ApusExecution", ["ApusErrors", "ApusTensor"]),
         .target(name: "COnnxRuntime"),
-        room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .product(name: "Logging", package: "swift-log")]),
+        room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .logging]),
         room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
+        room("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", .crypto]),
+        room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution"]),
+        .target(name: "CApusUnicode"),
+        room("ApusTokenizers", ["ApusErrors", "ApusJSON", "CApusUnicode"]),
+        room("ApusBatching", ["ApusErrors"]),
+        room(
+            "ApusEmbeddings",
+            [
+                "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
+                .metrics,
+            ]),
+        room("ApusService", ["ApusErrors", "ApusJSON", "ApusTensor", .metrics]),
+        room(
+            "ApusHTTP",
+            [
+                "ApusErrors", "ApusJSON", "ApusService", .hummingbirdCore, .logging, .nioCore, .nioHTTP1, .nioPosix,
+                .serviceLifecycle, .unixSignals,
+            ]),
+        room("ApusObservability", ["ApusErrors", .coreMetrics, .logging, .metrics]),
+        tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
+        .testTarget(
+            name: "EngineTests",
+            dependencies: [
+                "ApusErrors", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
+            ],
+            path: "IntegrationTests/EngineTests", swiftSettings: settings),
     ]
 )

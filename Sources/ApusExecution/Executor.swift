@@ -25,13 +25,22 @@ package struct LoadRequest: Sendable {
         case file(String)
     }
 
+    package enum Optimization: Sendable {
+        /// Whatever the engine knows.
+        case all
+        /// Operators run as they are written.
+        case none
+    }
+
     /// Names the model in errors and profiles.
     package var name: String
     package var source: Source
+    package var optimization: Optimization
 
-    package init(name: String, source: Source) {
+    package init(name: String, source: Source, optimization: Optimization = .all) {
         self.name = name
         self.source = source
+        self.optimization = optimization
     }
 }
 

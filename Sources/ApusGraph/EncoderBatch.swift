@@ -1,4 +1,5 @@
 package import ApusExecution
+package import ApusTensor
 
 /// A batch of token sequences, laid out as the inputs of an encoder graph.
 package struct EncoderBatch: Sendable {
@@ -25,17 +26,49 @@ package struct EncoderBatch: Sendable {
         tokenCount = sequences.reduce(0) { $0 + $1.ids.count }
     }
 
-    /// The tensors for those of `inputs` that are encoder inputs.
+    /// Sequences in the batch.
+    package var count: Int { sequences.count }
+
+    /// Padding of the attention's `[B, S]` layout, in tokens.
+    package var paddingCount: Int { count * longest - tokenCount }
+
+    /// The tensors for those of `inputs` that are encoder inputs, for rows packed without padding.
     package func tensors(for inputs: [ValueDescription], _ conventions: EncoderConventions) -> [String: HostTensor] {
+        tensors(for: inputs, conventions, firstRows: packedFirstRows)
+    }
+
+    /// The tensors for those of `inputs` that are encoder inputs, for rows that lie padded, `[B·S]`.
+    package func paddedTensors(for inputs: [ValueDescription]) -> [String: HostTensor] {
+        tensors(for: inputs, EncoderConventions(), firstRows: (0..<count).map { Int32($0 * longest) })
+    }
+
+    /// A padded `[B, S]` input of an ONNX file, as int64 or int32. Padding is 0.
+    package func padded(_ input: PaddedInput, as type: ElementType) -> HostTensor {
+        var elements: [Int32] = []
+        elements.reserveCapacity(count * longest)
+        for sequence in sequences {
+            switch input {
+            case .inputIDs: elements += sequence.ids
+            case .tokenTypeIDs: elements += sequence.typeIDs
+            case .attentionMask: elements += repeatElement(1, count: sequence.ids.count)
+            }
+            elements += repeatElement(0, count: longest - sequence.ids.count)
+        }
+        return HostTensor([count, longest], type == .int32 ? .int32(elements) : .int64(elements.map(Int64.init)))
+    }
+
+    private func tensors(
+        for inputs: [ValueDescription], _ conventions: EncoderConventions, firstRows: [Int32]
+    ) -> [String: HostTensor] {
         var tensors: [String: HostTensor] = [:]
         for input in inputs {
             guard let known = EncoderInput(rawValue: input.name) else { continue }
-            tensors[input.name] = tensor(known, conventions)
+            tensors[input.name] = tensor(known, conventions, firstRows)
         }
         return tensors
     }
 
-    private func tensor(_ input: EncoderInput, _ conventions: EncoderConventions) -> HostTensor {
+    private func tensor(_ input: EncoderInput, _ conventions: EncoderConventions, _ firstRows: [Int32]) -> HostTensor {
         let rows = sequences.count
         switch input {
         case .inputIDs:
@@ -47,7 +80,7 @@ package struct EncoderBatch: Sendable {
                 (0..<sequence.ids.count).map { Int32($0) + conventions.positionOffset }
             }))
         case .rowIndex:
-            return HostTensor([rows, longest], .int32(padded { first, position in position.map { first + $0 } ?? first }))
+            return HostTensor([rows, longest], .int32(padded(firstRows) { first, position in position.map { first + $0 } ?? first }))
         case .tokenIndex:
             return HostTensor([tokenCount], .int32(sequences.indices.flatMap { row in
                 (0..<sequences[row].ids.count).map { Int32(row * longest + $0) }
@@ -57,7 +90,7 @@ package struct EncoderBatch: Sendable {
         case .longest:
             return HostTensor([], .int32([Int32(longest)]))
         case .scoreMask:
-            return HostTensor([rows, 1, 1, longest], .float32(padded { _, position in position == nil ? -1e9 : 0 }))
+            return HostTensor([rows, 1, 1, longest], .float32(padded(firstRows) { _, position in position == nil ? -1e9 : 0 }))
         case .positionBuckets:
             return HostTensor([longest, longest], .int32(conventions.relativeBuckets.table(size: longest)))
         case .firstRow:
@@ -74,7 +107,7 @@ package struct EncoderBatch: Sendable {
     }
 
     /// Row of each sequence's first token in the packed order.
-    private var firstRows: [Int32] {
+    private var packedFirstRows: [Int32] {
         var next: Int32 = 0
         return sequences.map { sequence in
             defer { next += Int32(sequence.ids.count) }
@@ -83,7 +116,7 @@ package struct EncoderBatch: Sendable {
     }
 
     /// One element for each place of `[B, S]`; `position` is nil in the padding.
-    private func padded<Element>(_ element: (_ first: Int32, _ position: Int32?) -> Element) -> [Element] {
+    private func padded<Element>(_ firstRows: [Int32], _ element: (_ first: Int32, _ position: Int32?) -> Element) -> [Element] {
         var elements: [Element] = []
         elements.reserveCapacity(sequences.count * longest)
         for (first, sequence) in zip(firstRows, sequences) {

@@ -1,3 +1,5 @@
+import Foundation
+
 /// What a family wants of its inputs beyond the tokens themselves.
 package struct EncoderConventions: Sendable {
     /// Added to every position: RoBERTa, XLM-RoBERTa and MPNet count from the padding id plus one.
@@ -37,7 +39,7 @@ package struct RelativeBuckets: Sendable {
         let length = abs(distance)
         let exact = half / 2
         guard length >= exact else { return Int32(base + length) }
-        let scaled = Float.log(Float(length) / Float(exact)) / Float.log(Self.maximumDistance / Float(exact)) * Float(half - exact)
+        let scaled = logf(Float(length) / Float(exact)) / logf(Self.maximumDistance / Float(exact)) * Float(half - exact)
         return Int32(base + min(half - 1, exact + Int(scaled)))
     }
 }

@@ -1,5 +1,6 @@
 import ApusCheckpoint
 import ApusErrors
+import ApusExecution
 
 /// What distinguishes one encoder architecture from another: which tensors its checkpoints hold under which names, and how
 /// tokens become the first hidden state.
@@ -92,7 +93,7 @@ extension GraphWriter {
                     encoderInput(.inputIDs), typeInputs.0, weight(words), weight(positions), typeInputs.1,
                     weight(norm.weight), weight(norm.bias), .none, encoderInput(.positionIDs),
                 ],
-                ["epsilon": .float(norm.epsilon)])
+                ["epsilon": .float(norm.epsilon)], results: 2)
         case .plain:
             var sum = apply("Add", [
                 apply("Gather", [weight(words), encoderInput(.inputIDs)]),

@@ -1,6 +1,7 @@
 import ApusCheckpoint
 import ApusErrors
 import ApusExecution
+import ApusTensor
 
 /// From token rows to one vector for each sequence: pooling, dense layers and normalisation, as sentence-transformers stacks them.
 extension GraphWriter {

@@ -34,14 +34,18 @@ struct GraphWriter {
         graph.outputs.append(ValueDescription(name, elementType, shape))
     }
 
-    /// Applies an operator with one result.
+    /// Applies an operator and hands out its first result. `results` are those that the operator must have.
     mutating func apply(
-        _ operation: String, domain: Domain = .standard, _ inputs: [Value], _ attributes: [String: Node.Attribute] = [:]
+        _ operation: String, domain: Domain = .standard, _ inputs: [Value], _ attributes: [String: Node.Attribute] = [:],
+        results: Int = 1
     ) -> Value {
         nodeCount += 1
         let name = "t\(nodeCount)"
+        let others = (1..<max(1, results)).map { "\(name).\($0)" }
         graph.nodes.append(
-            Node(operation, domain: domain.rawValue, inputs: inputs.map(\.name), outputs: [name], attributes: attributes))
+            Node(
+                operation, domain: domain.rawValue, inputs: inputs.map(\.name), outputs: [name] + others,
+                attributes: attributes))
         return Value(name: name)
     }
 
@@ -62,8 +66,11 @@ struct GraphWriter {
     /// A weight of the checkpoint as fp32, read from where it is mapped. The engine folds the conversion of other types at load.
     mutating func weight(_ view: TensorView) -> Value {
         if constantNames.insert(view.name).inserted {
-            graph.constants.append(
-                Constant(view.name, view.elementType, view.shape, .borrowed(ConstantBytes(view.bytes, owner: view.owner))))
+            // safetensors does not promise that a tensor starts at a multiple of its element's size; kernels want it.
+            let aligned = UInt(bitPattern: view.bytes.baseAddress) % UInt(view.elementType.byteCount) == 0
+            let storage: Constant.Storage =
+                aligned ? .borrowed(ConstantBytes(view.bytes, owner: view.owner)) : .owned(Array(view.bytes))
+            graph.constants.append(Constant(view.name, view.elementType, view.shape, storage))
         }
         let stored = Value(name: view.name)
         guard view.elementType != .float32 else { return stored }

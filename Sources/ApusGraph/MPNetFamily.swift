@@ -1,5 +1,6 @@
 import ApusCheckpoint
 import ApusErrors
+import ApusExecution
 
 /// MPNet (Song et al. 2020): BERT's layers without token types, plus a learnt bias on attention scores by relative position.
 struct MPNetFamily: EncoderFamily {

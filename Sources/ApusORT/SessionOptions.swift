@@ -6,14 +6,14 @@ package struct SessionOptions: ~Copyable {
     let engine: Engine
     let handle: OpaquePointer
 
-    /// Options for changing shapes on a CPU: no memory patterns (they are cached per shape) and every graph optimisation.
+    /// Options for changing shapes on a CPU: no memory patterns (they are cached per shape) and graph optimisations as asked.
     /// `threads` counts the calling thread; 1 means that the calling thread computes alone.
-    package static func open(_ engine: Engine, threads: Int) throws(ApusError) -> SessionOptions {
+    package static func open(_ engine: Engine, threads: Int, optimized: Bool) throws(ApusError) -> SessionOptions {
         var handle: OpaquePointer?
         try engine.check(OrtCreateSessionOptions(engine.api, &handle))
         guard let handle else { throw ApusError(.engineFailure, "ONNX Runtime returned no session options") }
         let options = SessionOptions(engine: engine, handle: handle)
-        try engine.check(OrtSetSessionGraphOptimizationLevel(engine.api, handle, allOptimizations))
+        try engine.check(OrtSetSessionGraphOptimizationLevel(engine.api, handle, optimized ? allOptimizations : noOptimizations))
         try engine.check(OrtSetIntraOpNumThreads(engine.api, handle, Int32(clamping: max(1, threads))))
         try engine.check(OrtSetInterOpNumThreads(engine.api, handle, 1))
         try engine.check(OrtDisableMemPattern(engine.api, handle))
@@ -40,4 +40,5 @@ package struct SessionOptions: ~Copyable {
     }
 
     private static let allOptimizations: Int32 = 99
+    private static let noOptimizations: Int32 = 0
 }

@@ -12,7 +12,7 @@ final class SessionModel: LoadedModel {
 
     init(_ request: LoadRequest, _ engine: Engine) throws(ApusError) {
         name = request.name
-        let options = try SessionOptions.open(engine, threads: 1)
+        let options = try SessionOptions.open(engine, threads: 1, optimized: request.optimization == .all)
         switch request.source {
         case .graph(let graph):
             session = try graph.lowered(engine, options: options)

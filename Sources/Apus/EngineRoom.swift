@@ -1,0 +1,100 @@
+package import ApusBatching
+package import ApusCheckpoint
+package import ApusEmbeddings
+package import ApusErrors
+import ApusExecution
+import ApusGraph
+import ApusORT
+import ApusRuntime
+import ApusTensor
+import ApusTokenizers
+
+/// The engine and the device of this process, and how models come onto it. One is enough for any number of models: they share its lanes.
+package final class EngineRoom: Sendable {
+    package let installation: Installation
+    /// The engine's own version, `1.31.1`.
+    package let engineVersion: String
+    package let engineLibrary: String
+    package var device: DeviceID { executor.device }
+    package var laneCount: Int { executor.laneCount }
+    private let executor: InProcessExecutor
+    private let answers: KnownAnswerStore
+
+    /// Loads the engine. Throws `engine_missing` or `engine_incompatible`.
+    package init(installation: Installation, lanes: Int = CoreCount.available) throws(ApusError) {
+        let engine = try Engine.open(libraryPath: try installation.engineLibrary())
+        self.installation = installation
+        engineVersion = engine.version
+        engineLibrary = engine.libraryPath
+        executor = InProcessExecutor(engine: engine, laneCount: lanes)
+        answers = KnownAnswerStore(directory: installation.cacheDirectory("known-answers"))
+    }
+
+    /// Loads the model in `directory` and proves it against its known answer.
+    ///
+    /// Throws `unsupported_precision`, the checkpoint's and the tokenizer's errors, the engine's, and `wrong_answer` when
+    /// the loaded model does not compute what the plain fp32 graph of the same weights computes.
+    package func load(
+        directory: String, precision: Precision = .auto, limits: BatchLimits, name: String? = nil
+    ) async throws(ApusError) -> ReadyModel {
+        guard precision == .auto || precision == .fp32 else {
+            throw ApusError(
+                .unsupportedPrecision, "models run in fp32 on \(device), \(precision.rawValue) is not available on it",
+                advice: "Use --precision fp32 or auto")
+        }
+        let checkpoint = try Checkpoint(directory: directory)
+        let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
+        try checkpoint.check(tokenizer)
+        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor)
+        let sha256 = try checkpoint.weightsSHA256()
+        let proof = try await prove(encoder, checkpoint, tokenizer, sha256)
+        checkpoint.releaseMappedPages()
+        let name = name ?? checkpoint.name
+        let embedder = TextEmbedder(
+            tokenizer: tokenizer, encoder: encoder, maxTokens: checkpoint.maxTokens, executor: executor, limits: limits,
+            metrics: EmbeddingMetrics(model: name))
+        return ReadyModel(
+            name: name, directory: directory, embedder: embedder, precision: .fp32, device: device, weightsSHA256: sha256,
+            cosineToKnownAnswer: proof)
+    }
+
+    private func prove(
+        _ encoder: SentenceEncoder, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ sha256: String
+    ) async throws(ApusError) -> Double {
+        let maxTokens = checkpoint.maxTokens
+        let answer: KnownAnswer
+        if let stored = answers.answer(sha256, checkpoint) {
+            answer = stored
+        } else {
+            let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain)
+            answer = try await onLane { () throws(ApusError) in
+                try KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens)
+            }
+            answers.store(answer, sha256, checkpoint)
+        }
+        let cosine = try await onLane { () throws(ApusError) in
+            try answer.lowestCosine(encoder, tokenizer, maxTokens: maxTokens)
+        }
+        guard let cosine, cosine >= Self.floor else {
+            throw ApusError(
+                .wrongAnswer,
+                "the loaded model's known answer has a cosine of \(cosine.map { "\($0)" } ?? "nothing") to the plain fp32 graph's, the floor is \(Self.floor)",
+                place: checkpoint.name)
+        }
+        return cosine
+    }
+
+    /// The lowest cosine at which fp32 counts as right.
+    private static let floor = 0.9999
+
+    private func onLane<Value: Sendable>(
+        _ work: @escaping @Sendable () throws(ApusError) -> Value
+    ) async throws(ApusError) -> Value {
+        let result = await withCheckedContinuation { continuation in
+            executor.submit(to: 0) {
+                continuation.resume(returning: Result { () throws(ApusError) in try work() })
+            }
+        }
+        return try result.get()
+    }
+}

@@ -1,0 +1,57 @@
+import ApusErrors
+
+/// One caller's sequences on their way through the batches.
+struct EmbeddingRequest: Sendable {
+    typealias Waiter = CheckedContinuation<Result<EmbeddedSequences, ApusError>, Never>
+
+    /// Ids of the sequences that are still in the queue.
+    var waiting: Set<Int> = []
+    var waiter: Waiter?
+    /// Set when the request ended before anybody waited for it.
+    var result: Result<EmbeddedSequences, ApusError>?
+    private var collected: EmbeddedSequences
+    private var missing: Int
+
+    init(count: Int, dimensions: Int) {
+        collected = EmbeddedSequences(count: count, dimensions: dimensions)
+        missing = count
+    }
+
+    var isOpen: Bool { result == nil }
+
+    /// Stores one row; returns everything when it was the last.
+    mutating func fill(
+        _ row: Int, from vectors: [Float], _ source: Int, _ run: EmbeddedSequences.Run
+    ) -> EmbeddedSequences? {
+        let width = collected.dimensions
+        collected.vectors.replaceSubrange(
+            (row * width)..<((row + 1) * width), with: vectors[(source * width)..<((source + 1) * width)])
+        collected.runs[row] = run
+        missing -= 1
+        return missing == 0 ? collected : nil
+    }
+}
+
+/// The vectors of one request and how each was made.
+package struct EmbeddedSequences: Sendable {
+    /// How one vector was computed.
+    package struct Run: Sendable {
+        /// Sequences in its batch.
+        package var batchSize = 0
+        /// Padding of its row, in tokens.
+        package var padding = 0
+        package var queueNanoseconds = 0
+        package var runNanoseconds = 0
+    }
+
+    /// Row-major `[count, dimensions]`.
+    package var vectors: [Float]
+    package let dimensions: Int
+    package var runs: [Run]
+
+    init(count: Int, dimensions: Int) {
+        vectors = [Float](repeating: 0, count: count * dimensions)
+        runs = [Run](repeating: Run(), count: count)
+        self.dimensions = dimensions
+    }
+}

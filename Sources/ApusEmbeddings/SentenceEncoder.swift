@@ -1,0 +1,60 @@
+package import ApusCheckpoint
+package import ApusErrors
+package import ApusExecution
+package import ApusGraph
+import ApusTensor
+
+/// Turns batches of token sequences into vectors, on the calling lane.
+package struct SentenceEncoder: Sendable {
+    /// Elements of one vector.
+    package let dimensions: Int
+    private let network: Network
+
+    private enum Network: Sendable {
+        case graph(any LoadedModel, EncoderConventions)
+        case file(ONNXEncoder)
+    }
+
+    /// Loads the network of `checkpoint` onto `executor`. `style` applies to checkpoints whose graph Apus writes itself.
+    package static func load(
+        _ checkpoint: Checkpoint, onto executor: any Executor, style: GraphStyle = .fused
+    ) async throws(ApusError) -> SentenceEncoder {
+        switch checkpoint.source {
+        case .encoder(let configuration, let weights):
+            let graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, style: style)
+            let model = try await executor.load(
+                LoadRequest(name: checkpoint.name, source: .graph(graph), optimization: style == .plain ? .none : .all))
+            return try SentenceEncoder(
+                Self.dimensions(of: model, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
+        case .onnx(let file):
+            let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor)
+            return try SentenceEncoder(Self.dimensions(of: encoder.last, checkpoint), .file(encoder))
+        }
+    }
+
+    private init(_ dimensions: Int, _ network: Network) {
+        self.dimensions = dimensions
+        self.network = network
+    }
+
+    /// Row-major `[sequences, dimensions]`. Throws what the engine throws, and `engine_failure` for vectors that are not finite.
+    package func run(_ batch: EncoderBatch) throws(ApusError) -> [Float] {
+        let results: [HostTensor] =
+            switch network {
+            case .graph(let model, let conventions): try model.run(batch.tensors(for: model.inputs, conventions))
+            case .file(let encoder): try encoder.run(batch)
+            }
+        guard let vectors = results.first?.float32, vectors.count == batch.count * dimensions else {
+            throw ApusError(.engineFailure, "the model gave no fp32 vector of \(dimensions) elements for each input")
+        }
+        return vectors
+    }
+
+    private static func dimensions(of model: any LoadedModel, _ checkpoint: Checkpoint) throws(ApusError) -> Int {
+        guard case .fixed(let size)? = model.outputs.first?.shape.last, size > 0 else {
+            throw ApusError(
+                .unsupportedModel, "the size of the model's vectors is not known before it runs", place: checkpoint.name)
+        }
+        return size
+    }
+}

@@ -1,0 +1,120 @@
+package import ApusBatching
+package import ApusErrors
+package import ApusExecution
+package import ApusGraph
+package import ApusTokenizers
+
+/// One model that turns text into vectors: tokenises, batches with whatever else is asked at the moment, runs.
+package final class TextEmbedder: Sendable {
+    package let tokenizer: Tokenizer
+    /// Tokens of the longest input, special tokens included; at least 1.
+    package let maxTokens: Int
+    package var dimensions: Int { encoder.dimensions }
+    private let encoder: SentenceEncoder
+    private let scheduler: EmbeddingScheduler
+    private let metrics: EmbeddingMetrics
+    private let clock = MonotonicClock()
+
+    package init(
+        tokenizer: Tokenizer, encoder: SentenceEncoder, maxTokens: Int, executor: any Executor, limits: BatchLimits,
+        metrics: EmbeddingMetrics
+    ) {
+        self.tokenizer = tokenizer
+        self.encoder = encoder
+        self.maxTokens = max(1, maxTokens)
+        self.metrics = metrics
+        scheduler = EmbeddingScheduler(encoder: encoder, executor: executor, limits: limits, metrics: metrics)
+    }
+
+    /// Embeds `inputs` and answers in their order.
+    ///
+    /// Throws `context_length_exceeded` under ``Truncation/refuse``, `invalid_token`, `empty_input` for an input without any
+    /// token, and what ``EmbeddingScheduler/run(count:deadline:_:)`` throws. The place names the input, `input[3]`.
+    package func embed(
+        _ inputs: [TextInput], truncation: Truncation = .right, deadline: ContinuousClock.Instant? = nil
+    ) async throws(ApusError) -> EmbeddedTexts {
+        var counts: [TokenCount] = []
+        counts.reserveCapacity(inputs.count)
+        var tokenizing = 0
+        let sequences = try await scheduler.run(count: inputs.count, deadline: deadline) { range throws(ApusError) in
+            let started = clock.now
+            defer { tokenizing += clock.now - started }
+            var chunk: [EncoderBatch.Sequence] = []
+            for index in range {
+                let (sequence, count) = try sequence(inputs[index], truncation, place: inputs.count == 1 ? "input" : "input[\(index)]")
+                chunk.append(sequence)
+                counts.append(count)
+            }
+            return chunk
+        }
+        metrics.tokenized(nanoseconds: tokenizing)
+        return EmbeddedTexts(sequences: sequences, tokenCounts: counts)
+    }
+
+    private func sequence(
+        _ input: TextInput, _ truncation: Truncation, place: String
+    ) throws(ApusError) -> (EncoderBatch.Sequence, TokenCount) {
+        var ids: [Int32]
+        var typeIDs: [Int32]
+        let original: Int
+        switch input {
+        case .text(let text):
+            let encoding = tokenizer.encode(text)
+            original = encoding.ids.count
+            if original > maxTokens {
+                try refuse(truncation, original, place)
+                let cut = encoding.truncated(to: maxTokens)
+                (ids, typeIDs) = (cut.ids, cut.typeIDs)
+            } else {
+                (ids, typeIDs) = (encoding.ids, encoding.typeIDs)
+            }
+        case .tokens(let tokens):
+            original = tokens.count
+            if original > maxTokens { try refuse(truncation, original, place) }
+            ids = Array(tokens.prefix(maxTokens))
+            typeIDs = [Int32](repeating: 0, count: ids.count)
+        }
+        for id in ids where id < 0 || Int(id) >= tokenizer.vocabularySize {
+            throw ApusError(
+                .invalidToken, "token id \(id) is not in the vocabulary of \(tokenizer.vocabularySize) tokens", place: place)
+        }
+        guard !ids.isEmpty else {
+            throw ApusError(.emptyInput, "the input has no tokens", place: place)
+        }
+        return (EncoderBatch.Sequence(ids: ids, typeIDs: typeIDs), TokenCount(run: ids.count, original: original))
+    }
+
+    private func refuse(_ truncation: Truncation, _ tokens: Int, _ place: String) throws(ApusError) {
+        guard truncation == .refuse else { return }
+        throw ApusError(
+            .contextLengthExceeded, "the input has \(tokens) tokens, this model takes \(maxTokens)", place: place,
+            advice: "Shorten the input, or allow truncation")
+    }
+}
+
+/// One thing to embed.
+package enum TextInput: Sendable {
+    case text(String)
+    /// Token ids as they are to be run, special tokens included.
+    case tokens([Int32])
+}
+
+/// What happens to an input with more tokens than the model takes.
+package enum Truncation: Sendable {
+    /// Cut at the right; special tokens stay.
+    case right
+    case refuse
+}
+
+package struct TokenCount: Sendable, Equatable {
+    /// Tokens that were run.
+    package var run: Int
+    /// Tokens before truncation.
+    package var original: Int
+}
+
+/// The vectors of a list of inputs, in its order.
+package struct EmbeddedTexts: Sendable {
+    package var sequences: EmbeddedSequences
+    package var tokenCounts: [TokenCount]
+}
