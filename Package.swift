@@ -33,6 +33,9 @@ extension Target.Dependency {
 let package = Package(
     name: "apus",
     platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Apus", targets: ["Apus"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
@@ -59,6 +62,12 @@ let package = Package(
             [
                 "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
                 .metrics,
+            ]),
+        room(
+            "Apus",
+            [
+                "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
+                "ApusEmbeddings", "ApusORT", "ApusRuntime", .crypto,
             ]),
         room("ApusService", ["ApusErrors", "ApusJSON", "ApusTensor", .metrics]),
         room(

@@ -7,16 +7,12 @@ package enum CoreCount {
         max(1, min(affinity, quota ?? .max))
     }
 
+    /// Cores of the affinity mask, as the kernel prints it: the call that returns it is a GNU extension that Swift does not import.
     private static var affinity: Int {
-        #if os(Linux)
-            var mask = cpu_set_t()
-            guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 else {
-                return ProcessInfo.processInfo.activeProcessorCount
-            }
-            return withUnsafeBytes(of: mask) { bytes in bytes.reduce(0) { $0 + $1.nonzeroBitCount } }
-        #else
-            return ProcessInfo.processInfo.activeProcessorCount
-        #endif
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let mask = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed:") }
+        let bits = mask?.dropFirst("Cpus_allowed:".count).reduce(0) { $0 + ($1.hexDigitValue?.nonzeroBitCount ?? 0) } ?? 0
+        return bits > 0 ? bits : ProcessInfo.processInfo.activeProcessorCount
     }
 
     /// Whole cores of the CPU bandwidth limit (`cpu.max` of cgroup v2, `cfs_quota_us` of v1); nil without one.

@@ -1,6 +1,6 @@
 package import ApusBatching
-package import ApusCheckpoint
-package import ApusEmbeddings
+import ApusCheckpoint
+import ApusEmbeddings
 package import ApusErrors
 import ApusExecution
 import ApusGraph
@@ -44,14 +44,14 @@ package final class EngineRoom: Sendable {
         }
         let checkpoint = try Checkpoint(directory: directory)
         let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
-        try checkpoint.check(tokenizer)
         let encoder = try await SentenceEncoder.load(checkpoint, onto: executor)
         let sha256 = try checkpoint.weightsSHA256()
-        let proof = try await prove(encoder, checkpoint, tokenizer, sha256)
+        let proof = try await prove(
+            encoder, checkpoint, tokenizer, KnownAnswerStore.Key(weights: sha256, directory: directory))
         checkpoint.releaseMappedPages()
         let name = name ?? checkpoint.name
         let embedder = TextEmbedder(
-            tokenizer: tokenizer, encoder: encoder, maxTokens: checkpoint.maxTokens, executor: executor, limits: limits,
+            checkpoint, tokenizer: tokenizer, encoder: encoder, executor: executor, limits: limits,
             metrics: EmbeddingMetrics(model: name))
         return ReadyModel(
             name: name, directory: directory, embedder: embedder, precision: .fp32, device: device, weightsSHA256: sha256,
@@ -59,18 +59,18 @@ package final class EngineRoom: Sendable {
     }
 
     private func prove(
-        _ encoder: SentenceEncoder, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ sha256: String
+        _ encoder: SentenceEncoder, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ key: KnownAnswerStore.Key
     ) async throws(ApusError) -> Double {
         let maxTokens = checkpoint.maxTokens
         let answer: KnownAnswer
-        if let stored = answers.answer(sha256, checkpoint) {
+        if let stored = answers.answer(key) {
             answer = stored
         } else {
             let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain)
             answer = try await onLane { () throws(ApusError) in
                 try KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens)
             }
-            answers.store(answer, sha256, checkpoint)
+            answers.store(answer, key)
         }
         let cosine = try await onLane { () throws(ApusError) in
             try answer.lowestCosine(encoder, tokenizer, maxTokens: maxTokens)

@@ -1,5 +1,5 @@
 public import ApusErrors
-import Foundation
+public import Foundation
 
 /// Where the engine, the models and Apus's own data lie on this machine.
 ///

@@ -1,5 +1,5 @@
-import ApusCheckpoint
 import ApusEmbeddings
+import Crypto
 import Foundation
 
 /// Known answers on disk, one file for each set of weights and modules. Anything unreadable counts as absent: an answer can always be
@@ -11,8 +11,8 @@ struct KnownAnswerStore: Sendable {
     /// Changes when the built-in sentences or the plain graph do.
     private static let version = 1
 
-    func answer(_ sha256: String, _ checkpoint: Checkpoint) -> KnownAnswer? {
-        guard let path = path(sha256, checkpoint), let data = FileManager.default.contents(atPath: path) else { return nil }
+    func answer(_ key: Key) -> KnownAnswer? {
+        guard let path = path(key), let data = FileManager.default.contents(atPath: path) else { return nil }
         let words = data.count / 4
         guard data.count % 4 == 0, words > 2 else { return nil }
         let values = data.withUnsafeBytes { bytes in
@@ -24,8 +24,8 @@ struct KnownAnswerStore: Sendable {
         return KnownAnswer(vectors: (0..<rows).map { Array(floats[($0 * width)..<(($0 + 1) * width)]) })
     }
 
-    func store(_ answer: KnownAnswer, _ sha256: String, _ checkpoint: Checkpoint) {
-        guard let path = path(sha256, checkpoint), let width = answer.vectors.first?.count else { return }
+    func store(_ answer: KnownAnswer, _ key: Key) {
+        guard let path = path(key), let width = answer.vectors.first?.count else { return }
         let words = [UInt32(answer.vectors.count), UInt32(width)] + answer.vectors.joined().map(\.bitPattern)
         var data = Data(capacity: words.count * 4)
         for word in words { withUnsafeBytes(of: word.littleEndian) { data.append(contentsOf: $0) } }
@@ -33,7 +33,26 @@ struct KnownAnswerStore: Sendable {
         try? data.write(to: URL(fileURLWithPath: path), options: .atomic)
     }
 
-    private func path(_ sha256: String, _ checkpoint: Checkpoint) -> String? {
-        directory.map { "\($0)/\(sha256)-\(checkpoint.answerKey)-v\(Self.version).bin" }
+    private func path(_ key: Key) -> String? {
+        directory.map { "\($0)/\(key.weights)-\(key.files)-v\(Self.version).bin" }
+    }
+
+    /// What an answer depends on.
+    struct Key {
+        /// SHA-256 of the weights.
+        let weights: String
+        /// SHA-256 of every JSON file that says how they are used: configuration, modules, tokenizer.
+        let files: String
+
+        init(weights: String, directory: String) {
+            self.weights = weights
+            let names = (FileManager.default.subpaths(atPath: directory) ?? []).filter { $0.hasSuffix(".json") }
+            var digest = SHA256()
+            for name in names.sorted() {
+                digest.update(data: Data("\(name)\0".utf8))
+                digest.update(data: FileManager.default.contents(atPath: "\(directory)/\(name)") ?? Data())
+            }
+            files = digest.finalize().prefix(16).map { String(format: "%02x", $0) }.joined()
+        }
     }
 }

@@ -33,6 +33,13 @@ package final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: address, count: file.byteCount)
     }
 
+    /// Gives the pages back that were touched so far; they return from the file when they are touched again.
+    package func releasePages() {
+        if let address = bytes.baseAddress {
+            madvise(UnsafeMutableRawPointer(mutating: address), bytes.count, MADV_DONTNEED)
+        }
+    }
+
     deinit {
         if let address = bytes.baseAddress {
             munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)

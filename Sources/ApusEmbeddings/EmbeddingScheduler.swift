@@ -10,14 +10,7 @@ package final class EmbeddingScheduler: Sendable {
     private let executor: any Executor
     private let metrics: EmbeddingMetrics
     private let clock = MonotonicClock()
-    private let state: Mutex<State>
-
-    private struct State: Sendable {
-        var planner: BatchPlanner
-        var pending: [Int: PendingSequence] = [:]
-        var requests: [Int: EmbeddingRequest] = [:]
-        var nextID = 0
-    }
+    private let state: Mutex<SchedulerState>
 
     package init(
         encoder: SentenceEncoder, executor: any Executor, limits: BatchLimits, metrics: EmbeddingMetrics
@@ -25,7 +18,7 @@ package final class EmbeddingScheduler: Sendable {
         self.encoder = encoder
         self.executor = executor
         self.metrics = metrics
-        state = Mutex(State(planner: BatchPlanner(limits: limits, lanes: executor.laneCount)))
+        state = Mutex(SchedulerState(planner: BatchPlanner(limits: limits, lanes: executor.laneCount)))
     }
 
     /// Tokens that wait for a lane.
@@ -60,7 +53,7 @@ package final class EmbeddingScheduler: Sendable {
         }
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let ready = state.withLock { $0.await(id, continuation) }
+                let ready = state.withLock { $0.wait(for: id, continuation) }
                 if let ready { continuation.resume(returning: ready) }
             }
         } onCancel: {
@@ -127,86 +120,5 @@ package final class EmbeddingScheduler: Sendable {
 
     private func finish(_ request: Int, _ result: Result<EmbeddedSequences, ApusError>) {
         start(state.withLock { $0.close(request, result) })
-    }
-}
-
-/// A sequence that waits for its batch.
-private struct PendingSequence: Sendable {
-    var sequence: EncoderBatch.Sequence
-    var request: Int
-    /// Its place in the request.
-    var row: Int
-    var enqueued: Int
-}
-
-/// What is to be done outside the lock.
-private enum Launch: Sendable {
-    case batch(lane: Int, [PendingSequence])
-    case answer(EmbeddingRequest.Waiter, Result<EmbeddedSequences, ApusError>)
-}
-
-extension EmbeddingScheduler.State {
-    /// Registers who waits for `request`, or hands out its result if it is there already.
-    fileprivate mutating func await(
-        _ request: Int, _ waiter: EmbeddingRequest.Waiter
-    ) -> Result<EmbeddedSequences, ApusError>? {
-        if let result = requests[request]?.result {
-            requests[request] = nil
-            return result
-        }
-        requests[request]?.waiter = waiter
-        return nil
-    }
-
-    fileprivate mutating func apply(_ actions: [BatchPlanner.Action]) -> [Launch] {
-        var launches: [Launch] = []
-        for action in actions {
-            switch action {
-            case .launch(let lane, let ids):
-                let sequences = ids.compactMap { pending.removeValue(forKey: $0) }
-                for (id, sequence) in zip(ids, sequences) { requests[sequence.request]?.waiting.remove(id) }
-                launches.append(.batch(lane: lane, sequences))
-            case .expire(let ids):
-                let expired = Set(ids.compactMap { pending.removeValue(forKey: $0)?.request })
-                for request in expired {
-                    let error = ApusError(.deadlineExceeded, "the deadline passed before the input could run")
-                    launches += close(request, .failure(error))
-                }
-            }
-        }
-        return launches
-    }
-
-    fileprivate mutating func deliver(
-        _ sequences: [PendingSequence], _ batch: EncoderBatch, _ result: Result<[Float], ApusError>, started: Int, ended: Int
-    ) -> [Launch] {
-        var launches: [Launch] = []
-        for (row, sequence) in sequences.enumerated() {
-            switch result {
-            case .success(let vectors):
-                let run = EmbeddedSequences.Run(
-                    batchSize: batch.count, padding: batch.longest - sequence.sequence.ids.count,
-                    queueNanoseconds: started - sequence.enqueued, runNanoseconds: ended - started)
-                if let finished = requests[sequence.request]?.fill(sequence.row, from: vectors, row, run) {
-                    launches += close(sequence.request, .success(finished))
-                }
-            case .failure(let error):
-                launches += close(sequence.request, .failure(error))
-            }
-        }
-        return launches
-    }
-
-    /// Ends a request with its first result; what it still has in the queue is dropped.
-    fileprivate mutating func close(_ request: Int, _ result: Result<EmbeddedSequences, ApusError>) -> [Launch] {
-        guard let open = requests[request], open.isOpen else { return [] }
-        for id in planner.cancel(open.waiting.sorted()) { pending[id] = nil }
-        requests[request]?.waiting = []
-        guard let waiter = open.waiter else {
-            requests[request]?.result = result
-            return []
-        }
-        requests[request] = nil
-        return [.answer(waiter, result)]
     }
 }

@@ -1,5 +1,5 @@
 package import ApusErrors
-package import ApusGraph
+import ApusGraph
 package import ApusTokenizers
 
 /// Vectors of built-in sentences, by which a loaded model proves that it computes what it should.

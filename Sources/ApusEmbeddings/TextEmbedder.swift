@@ -1,7 +1,8 @@
 package import ApusBatching
+package import ApusCheckpoint
 package import ApusErrors
 package import ApusExecution
-package import ApusGraph
+import ApusGraph
 package import ApusTokenizers
 
 /// One model that turns text into vectors: tokenises, batches with whatever else is asked at the moment, runs.
@@ -10,18 +11,27 @@ package final class TextEmbedder: Sendable {
     /// Tokens of the longest input, special tokens included; at least 1.
     package let maxTokens: Int
     package var dimensions: Int { encoder.dimensions }
+    /// Highest token id that the network has an embedding for, + 1.
+    package let vocabularySize: Int
+    private let lowercasesText: Bool
     private let encoder: SentenceEncoder
     private let scheduler: EmbeddingScheduler
     private let metrics: EmbeddingMetrics
     private let clock = MonotonicClock()
 
     package init(
-        tokenizer: Tokenizer, encoder: SentenceEncoder, maxTokens: Int, executor: any Executor, limits: BatchLimits,
+        _ checkpoint: Checkpoint, tokenizer: Tokenizer, encoder: SentenceEncoder, executor: any Executor, limits: BatchLimits,
         metrics: EmbeddingMetrics
     ) {
         self.tokenizer = tokenizer
         self.encoder = encoder
-        self.maxTokens = max(1, maxTokens)
+        maxTokens = max(1, checkpoint.maxTokens)
+        lowercasesText = checkpoint.lowercasesText
+        vocabularySize =
+            switch checkpoint.source {
+            case .encoder(let configuration, _): configuration.vocabularySize
+            case .onnx: tokenizer.vocabularySize
+            }
         self.metrics = metrics
         scheduler = EmbeddingScheduler(encoder: encoder, executor: executor, limits: limits, metrics: metrics)
     }
@@ -54,29 +64,25 @@ package final class TextEmbedder: Sendable {
     private func sequence(
         _ input: TextInput, _ truncation: Truncation, place: String
     ) throws(ApusError) -> (EncoderBatch.Sequence, TokenCount) {
-        var ids: [Int32]
-        var typeIDs: [Int32]
+        let ids: [Int32]
+        let typeIDs: [Int32]
         let original: Int
         switch input {
         case .text(let text):
-            let encoding = tokenizer.encode(text)
-            original = encoding.ids.count
-            if original > maxTokens {
-                try refuse(truncation, original, place)
-                let cut = encoding.truncated(to: maxTokens)
-                (ids, typeIDs) = (cut.ids, cut.typeIDs)
-            } else {
-                (ids, typeIDs) = (encoding.ids, encoding.typeIDs)
-            }
+            var encoding = tokenizer.encode(lowercasesText ? text.lowercased() : text)
+            original = encoding.originalTokenCount
+            if original > maxTokens { try refuse(truncation, original, place) }
+            encoding.truncate(to: maxTokens)
+            (ids, typeIDs) = (encoding.ids, encoding.typeIDs)
         case .tokens(let tokens):
             original = tokens.count
             if original > maxTokens { try refuse(truncation, original, place) }
             ids = Array(tokens.prefix(maxTokens))
             typeIDs = [Int32](repeating: 0, count: ids.count)
         }
-        for id in ids where id < 0 || Int(id) >= tokenizer.vocabularySize {
+        for id in ids where id < 0 || Int(id) >= vocabularySize {
             throw ApusError(
-                .invalidToken, "token id \(id) is not in the vocabulary of \(tokenizer.vocabularySize) tokens", place: place)
+                .invalidToken, "token id \(id) is not in the vocabulary of \(vocabularySize) tokens", place: place)
         }
         guard !ids.isEmpty else {
             throw ApusError(.emptyInput, "the input has no tokens", place: place)
