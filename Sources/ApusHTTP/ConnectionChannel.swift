@@ -16,6 +16,7 @@ package struct ConnectionChannel: ServerChildChannel {
     }
 
     let configuration: HTTPConfiguration
+    let threads: ServerThreads
     let responder: ConnectionHandler.Responder
     let refuser: ConnectionHandler.Refuser
 
@@ -25,7 +26,9 @@ package struct ConnectionChannel: ServerChildChannel {
             limits.maxHeaderFieldSize = configuration.limits.headerBytes
             limits.maxHeaderListSize = configuration.limits.headerBytes
             limits.maxHeaderFieldCount = configuration.limits.headerFields
-            let connection = ConnectionHandler(configuration: configuration, responder: responder, refuser: refuser)
+            let connection = ConnectionHandler(
+                configuration: configuration, threads: threads, responder: responder, refuser: refuser
+            )
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(ByteGateHandler(connection))
             try pipeline.addHandler(HTTPResponseEncoder())

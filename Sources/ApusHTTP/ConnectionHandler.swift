@@ -23,6 +23,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     }
 
     let timeouts: HTTPConfiguration.Timeouts
+    private let slowestReader: Int
+    private let threads: ServerThreads
     private let responder: Responder
     private let refuser: Refuser
     var intake: RequestIntake
@@ -41,8 +43,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var timer: (scheduled: Scheduled<Void>, due: NIODeadline)?
     private var date = HTTPDate()
 
-    init(configuration: HTTPConfiguration, responder: @escaping Responder, refuser: @escaping Refuser) {
+    init(
+        configuration: HTTPConfiguration,
+        threads: ServerThreads,
+        responder: @escaping Responder,
+        refuser: @escaping Refuser
+    ) {
+        self.threads = threads
         timeouts = configuration.timeouts
+        slowestReader = configuration.limits.slowestReader
         intake = RequestIntake(limits: configuration.limits)
         self.responder = responder
         self.refuser = refuser
@@ -146,9 +155,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard let context else { return }
         let eventLoop = context.eventLoop
         let connection = NIOLoopBound(self, eventLoop: eventLoop)
-        answering = Task { [responder] in
+        answering = Task { [responder, threads] in
             let reply = await responder(request)
-            eventLoop.execute { connection.value.finish(reply) }
+            threads.run(on: eventLoop) { connection.value.finish(reply) }
         }
         if inputIsClosed { answering?.cancel() }
     }
@@ -247,7 +256,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         }
         let head = HTTPResponseHead(version: version, status: .init(statusCode: reply.status), headers: headers)
         let bytes = request?.method == .HEAD ? 0 : reply.body.count
-        deadline = .now() + TimeAmount(timeouts.write) + .seconds(Int64(bytes >> 16))
+        setDeadline(timeouts.write + .seconds(bytes / slowestReader))
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         if bytes > 0 {
             context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: reply.body)))), promise: nil)

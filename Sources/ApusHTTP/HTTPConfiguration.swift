@@ -12,6 +12,8 @@ package struct HTTPConfiguration: Sendable, Equatable {
         package var targetBytes = 16 << 10
         /// Connections open at once. Further ones wait in the system's queue. Lowered to what the file descriptor limit allows.
         package var connections = 4096
+        /// Bytes a second that a client must at least take of an answer, once the write timeout is over.
+        package var slowestReader = 64 << 10
 
         package init() {}
     }
@@ -23,7 +25,7 @@ package struct HTTPConfiguration: Sendable, Equatable {
         package var body = Duration.seconds(30)
         /// Between requests on one connection.
         package var idle = Duration.seconds(75)
-        /// For a client to take an answer; another second is granted for each 64 KiB of it.
+        /// For a client to take an answer, besides what a long one takes at the rate of the slowest reader allowed.
         package var write = Duration.seconds(30)
         /// For a client to notice that its request was refused and stop sending, before the connection is cut.
         package var linger = Duration.seconds(2)
@@ -59,6 +61,7 @@ package struct HTTPConfiguration: Sendable, Equatable {
         try Self.check(limits.headerFields, in: 1...100_000, "limits.header_fields")
         try Self.check(limits.targetBytes, in: 64...limits.headerBytes, "limits.target_bytes")
         try Self.check(limits.connections, in: 1...1_000_000, "limits.connections")
+        try Self.check(limits.slowestReader, in: 1...Int(Int32.max), "limits.slowest_reader")
         try Self.check(eventLoopThreads, in: 1...256, "server.event_loop_threads")
         let durations = [
             ("header", timeouts.header), ("body", timeouts.body), ("idle", timeouts.idle), ("write", timeouts.write),

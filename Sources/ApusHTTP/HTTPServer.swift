@@ -59,7 +59,7 @@ package struct HTTPServer: ServiceLifecycle.Service {
                 metadata: ["host": "\(configuration.host)"]
             )
         }
-        let threads = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoopThreads)
+        let threads = ServerThreads(count: configuration.eventLoopThreads)
         let outcome: Result<Void, any Error>
         do {
             try await serve(on: threads)
@@ -68,16 +68,17 @@ package struct HTTPServer: ServiceLifecycle.Service {
             outcome = .failure(explained(error))
         }
         do {
-            try await threads.shutdownGracefully()
+            try await threads.shutDown()
         } catch {
             logger.warning("the event loops did not end cleanly", error: error)
         }
         try outcome.get()
     }
 
-    private func serve(on threads: MultiThreadedEventLoopGroup) async throws {
+    private func serve(on threads: ServerThreads) async throws {
         let channel = ConnectionChannel(
             configuration: configuration,
+            threads: threads,
             responder: { [router] request in await router.answer(request) },
             refuser: { [router] error in router.refuse(error) }
         )
@@ -92,7 +93,7 @@ package struct HTTPServer: ServiceLifecycle.Service {
                 availableConnectionsDelegate: MaximumAvailableConnections(connections, logger: quiet)
             ),
             onServerRunning: { [onListening] channel in await onListening(channel.localAddress?.port ?? 0) },
-            eventLoopGroup: threads,
+            eventLoopGroup: threads.group,
             logger: quiet
         )
         try await withThrowingTaskGroup(of: Void.self) { group in

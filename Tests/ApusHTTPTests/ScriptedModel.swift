@@ -1,0 +1,79 @@
+import ApusErrors
+import ApusService
+
+/// A model whose vectors anyone can work out by hand: element `d` of a text of `n` UTF-8 bytes is `(n + d) / 8` before it is normalised
+/// by nobody, so that cutting and normalising show. A word is a token, and two special tokens are added.
+struct ScriptedModel: EmbeddingModel {
+    let description: ModelDescription
+    /// Holds requests until it is opened. Nil: answers at once.
+    var gate: Gate?
+
+    init(_ id: String, gate: Gate? = nil, dimensions: Int = 8) {
+        self.gate = gate
+        description = ModelDescription(
+            id: id, created: 1_700_000_000, dimensions: dimensions, maxTokens: 16, vocabularySize: 100, precision: "fp32",
+            devices: ["cpu:0"], weightsSHA256: String(repeating: "ab", count: 32), cosineToFP32: 1
+        )
+    }
+
+    func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch {
+        if let gate { try await gate.pass() }
+        var vectors: [Float] = []
+        var provenance: [EmbeddingProvenance] = []
+        for input in inputs {
+            let (length, original) = Self.measure(input)
+            guard original <= description.maxTokens || options.truncation == .right else {
+                throw ApusError(
+                    .contextLengthExceeded, "\(original) tokens are more than \(description.maxTokens)", place: "input"
+                )
+            }
+            vectors.append(contentsOf: (0..<description.dimensions).map { Float(length + $0) / 8 })
+            provenance.append(
+                EmbeddingProvenance(
+                    device: "cpu:0", precision: "fp32", batchSize: inputs.count, padding: 0,
+                    tokens: min(original, description.maxTokens), originalTokens: original, queueMilliseconds: 0.5,
+                    runMilliseconds: 1.5
+                )
+            )
+        }
+        return EmbeddingBatch(vectors: vectors, dimensions: description.dimensions, provenance: provenance)
+    }
+
+    private static func measure(_ input: EmbeddingInput) -> (bytes: Int, tokens: Int) {
+        switch input {
+        case .text(let text): (text.utf8.count, text.utf8.split(separator: UInt8(ascii: " ")).count + 2)
+        case .tokens(let ids): (ids.count, ids.count)
+        }
+    }
+}
+
+/// Lets requests through one permit at a time and tells how many arrived and how many were cancelled while they waited.
+final class Gate: Sendable {
+    enum Event: Sendable, Equatable {
+        case arrived, passed, cancelled
+    }
+
+    let events: AsyncStream<Event>
+    private let report: AsyncStream<Event>.Continuation
+    private let permits: AsyncStream<Void>
+    private let permit: AsyncStream<Void>.Continuation
+
+    init() {
+        (events, report) = AsyncStream.makeStream()
+        (permits, permit) = AsyncStream.makeStream()
+    }
+
+    func open() {
+        permit.yield()
+    }
+
+    func pass() async throws {
+        report.yield(.arrived)
+        for await _ in permits {
+            report.yield(.passed)
+            return
+        }
+        report.yield(.cancelled)
+        throw CancellationError()
+    }
+}
