@@ -16,7 +16,7 @@ from apus import BINARY, DEFAULT_MODEL, MODEL_DIRECTORY, Server, environment  # 
 
 SCRATCH = pathlib.Path(os.environ.get("APUS_BENCH_FOLDER", ROOT / ".apus/bench"))
 CORPORA = pathlib.Path(os.environ.get("APUS_CORPORA", SCRATCH / "corpora"))
-EMBED_BENCHMARK = ROOT / ".build/release/EmbedBenchmark"
+EMBED_BENCHMARK = BINARY.parent / "EmbedBenchmark"
 # As many texts as the first measurements took: some seconds a pass on two cores.
 COUNTS = {"short": 4000, "mixed": 600}
 MAX_TOKENS, THREADS = 256, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
