@@ -47,7 +47,7 @@ package struct ConnectionChannel: ServerChildChannel {
                 logger.debug("connection closed", error: error)
             }
         } onCancel: {
-            value.channel.close(promise: nil)
+            threads.run(on: value.channel.eventLoop) { value.channel.close(promise: nil) }
         }
     }
 }

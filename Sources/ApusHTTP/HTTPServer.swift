@@ -86,7 +86,8 @@ package struct HTTPServer: ServiceLifecycle.Service {
         // Hummingbird's own line about its start would repeat ours.
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
-        let server = channel.server(
+        let server = Server(
+            childChannelSetup: channel,
             configuration: ServerConfiguration(
                 address: .hostname(configuration.host, port: configuration.port),
                 backlog: 1024,
@@ -108,6 +109,8 @@ package struct HTTPServer: ServiceLifecycle.Service {
             defer { group.cancelAll() }
             try await group.next()
         }
+        // Its own shutdown runs beside `run` and looks at a promise of the event loops once more: they must not be gone by then.
+        if service.isDraining { try await server.shutdownGracefully() }
     }
 
     private func explained(_ error: any Error) -> any Error {

@@ -13,6 +13,12 @@ package struct ProcessStatistics: Sendable, Equatable {
     /// Start in seconds since 1970.
     package var startTime: Double
 
+    package init(residentBytes: Double, cpuSeconds: Double, startTime: Double) {
+        self.residentBytes = residentBytes
+        self.cpuSeconds = cpuSeconds
+        self.startTime = startTime
+    }
+
     /// Nil where there is no `/proc` or it reads otherwise than expected.
     package static func current() -> ProcessStatistics? {
         #if os(Linux)
