@@ -18,6 +18,7 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Reso
 }
 
 extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
@@ -35,13 +36,17 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Apus", targets: ["Apus"]),
+        .executable(name: "apus", targets: ["ApusCLI"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
@@ -76,7 +81,26 @@ let package = Package(
                 "ApusErrors", "ApusJSON", "ApusService", .hummingbirdCore, .logging, .nioCore, .nioHTTP1, .nioPosix,
                 .serviceLifecycle, .unixSignals,
             ]),
+        room(
+            "ApusConfiguration",
+            [
+                "ApusErrors", "ApusTensor", .product(name: "TOMLKit", package: "TOMLKit"), .product(name: "Yams", package: "Yams"),
+            ]),
         room("ApusObservability", ["ApusErrors", .coreMetrics, .logging, .metrics]),
+        .executableTarget(
+            name: "ApusCLI",
+            dependencies: [
+                "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusBatching", "ApusEmbeddings",
+                "ApusService", "ApusHTTP", "ApusObservability", "ApusConfiguration", .argumentParser, .logging, .metrics,
+            ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "EmbedBenchmark",
+            dependencies: [
+                "Apus", "ApusErrors", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusGraph", "ApusORT", "ApusRuntime",
+                "ApusTokenizers",
+            ],
+            path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
         .testTarget(
             name: "EngineTests",

@@ -2,7 +2,7 @@ package import ApusBatching
 import ApusCheckpoint
 import ApusEmbeddings
 package import ApusErrors
-import ApusExecution
+package import ApusExecution
 import ApusGraph
 import ApusORT
 import ApusRuntime
@@ -19,11 +19,15 @@ package final class EngineRoom: Sendable {
     package var laneCount: Int { executor.laneCount }
     private let executor: InProcessExecutor
     private let answers: KnownAnswerStore
+    private let optimization: LoadRequest.Optimization
 
     /// Loads the engine. Throws `engine_missing` or `engine_incompatible`.
-    package init(installation: Installation, lanes: Int = CoreCount.available) throws(ApusError) {
+    package init(
+        installation: Installation, lanes: Int = CoreCount.available, optimization: LoadRequest.Optimization = .all
+    ) throws(ApusError) {
         let engine = try Engine.open(libraryPath: try installation.engineLibrary())
         self.installation = installation
+        self.optimization = optimization
         engineVersion = engine.version
         engineLibrary = engine.libraryPath
         executor = InProcessExecutor(engine: engine, laneCount: lanes)
@@ -35,7 +39,8 @@ package final class EngineRoom: Sendable {
     /// Throws `unsupported_precision`, the checkpoint's and the tokenizer's errors, the engine's, and `wrong_answer` when
     /// the loaded model does not compute what the plain fp32 graph of the same weights computes.
     package func load(
-        directory: String, precision: Precision = .auto, limits: BatchLimits, name: String? = nil
+        directory: String, precision: Precision = .auto, limits: BatchLimits, name: String? = nil,
+        maxTokens: Int? = nil
     ) async throws(ApusError) -> ReadyModel {
         guard precision == .auto || precision == .fp32 else {
             throw ApusError(
@@ -44,7 +49,7 @@ package final class EngineRoom: Sendable {
         }
         let checkpoint = try Checkpoint(directory: directory)
         let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
-        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor)
+        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, optimization: optimization)
         let sha256 = try checkpoint.weightsSHA256()
         let proof = try await prove(
             encoder, checkpoint, tokenizer, KnownAnswerStore.Key(weights: sha256, directory: directory))
@@ -52,7 +57,7 @@ package final class EngineRoom: Sendable {
         let name = name ?? checkpoint.name
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, encoder: encoder, executor: executor, limits: limits,
-            metrics: EmbeddingMetrics(model: name))
+            metrics: EmbeddingMetrics(model: name), maxTokens: maxTokens)
         return ReadyModel(
             name: name, directory: directory, embedder: embedder, precision: .fp32, device: device, weightsSHA256: sha256,
             cosineToKnownAnswer: proof)
@@ -66,7 +71,7 @@ package final class EngineRoom: Sendable {
         if let stored = answers.answer(key) {
             answer = stored
         } else {
-            let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain)
+            let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
             answer = try await onLane { () throws(ApusError) in
                 try KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens)
             }

@@ -75,6 +75,11 @@ public struct Installation: Sendable {
                 : "Installed are \(known.joined(separator: ", ")); a path to a model directory works too")
     }
 
+    /// What requests call the model in `directory` when nobody gave it another name: the folder's own.
+    package static func name(ofDirectory directory: String) -> String {
+        URL(fileURLWithPath: directory).standardizedFileURL.lastPathComponent
+    }
+
     /// The models under `models/` of every installation folder, by name.
     public func installedModels() -> [(name: String, path: String)] {
         var seen: Set<String> = []

@@ -18,9 +18,9 @@ struct ONNXEncoder: Sendable {
     private static let stateNames = ["last_hidden_state", "token_embeddings", "hidden_states"]
 
     static func load(
-        _ file: ONNXFile, _ checkpoint: Checkpoint, onto executor: any Executor
+        _ file: ONNXFile, _ checkpoint: Checkpoint, onto executor: any Executor, optimization: LoadRequest.Optimization
     ) async throws(ApusError) -> ONNXEncoder {
-        let network = try await executor.load(LoadRequest(name: checkpoint.name, source: .file(file.path)))
+        let network = try await executor.load(LoadRequest(name: checkpoint.name, source: .file(file.path), optimization: optimization))
         for input in network.inputs {
             guard PaddedInput(rawValue: input.name) != nil, [.int32, .int64].contains(input.elementType) else {
                 throw ApusError(

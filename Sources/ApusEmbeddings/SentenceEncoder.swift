@@ -15,19 +15,21 @@ package struct SentenceEncoder: Sendable {
         case file(ONNXEncoder)
     }
 
-    /// Loads the network of `checkpoint` onto `executor`. `style` applies to checkpoints whose graph Apus writes itself.
+    /// Loads the network of `checkpoint` onto `executor`. `style` applies to checkpoints whose graph Apus writes itself,
+    /// `optimization` to all.
     package static func load(
-        _ checkpoint: Checkpoint, onto executor: any Executor, style: GraphStyle = .fused
+        _ checkpoint: Checkpoint, onto executor: any Executor, style: GraphStyle = .fused,
+        optimization: LoadRequest.Optimization = .all
     ) async throws(ApusError) -> SentenceEncoder {
         switch checkpoint.source {
         case .encoder(let configuration, let weights):
             let graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, style: style)
             let model = try await executor.load(
-                LoadRequest(name: checkpoint.name, source: .graph(graph), optimization: style == .plain ? .none : .all))
+                LoadRequest(name: checkpoint.name, source: .graph(graph), optimization: optimization))
             return try SentenceEncoder(
                 Self.dimensions(of: model, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
         case .onnx(let file):
-            let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor)
+            let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor, optimization: optimization)
             return try SentenceEncoder(Self.dimensions(of: encoder.last, checkpoint), .file(encoder))
         }
     }

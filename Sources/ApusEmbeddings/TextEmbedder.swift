@@ -19,13 +19,14 @@ package final class TextEmbedder: Sendable {
     private let metrics: EmbeddingMetrics
     private let clock = MonotonicClock()
 
+    /// `maxTokens` lowers the checkpoint's own limit.
     package init(
         _ checkpoint: Checkpoint, tokenizer: Tokenizer, encoder: SentenceEncoder, executor: any Executor, limits: BatchLimits,
-        metrics: EmbeddingMetrics
+        metrics: EmbeddingMetrics, maxTokens: Int? = nil
     ) {
         self.tokenizer = tokenizer
         self.encoder = encoder
-        maxTokens = max(1, checkpoint.maxTokens)
+        self.maxTokens = max(1, min(checkpoint.maxTokens, maxTokens ?? .max))
         lowercasesText = checkpoint.lowercasesText
         vocabularySize =
             switch checkpoint.source {

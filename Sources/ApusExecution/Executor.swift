@@ -25,11 +25,16 @@ package struct LoadRequest: Sendable {
         case file(String)
     }
 
+    /// How much the engine may rewrite a graph.
     package enum Optimization: Sendable {
-        /// Whatever the engine knows.
-        case all
         /// Operators run as they are written.
         case none
+        /// Only rewrites that hold on every device.
+        case basic
+        /// Fused operators too.
+        case extended
+        /// Whatever the engine knows.
+        case all
     }
 
     /// Names the model in errors and profiles.

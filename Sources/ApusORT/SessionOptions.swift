@@ -8,12 +8,12 @@ package struct SessionOptions: ~Copyable {
 
     /// Options for changing shapes on a CPU: no memory patterns (they are cached per shape) and graph optimisations as asked.
     /// `threads` counts the calling thread; 1 means that the calling thread computes alone.
-    package static func open(_ engine: Engine, threads: Int, optimized: Bool) throws(ApusError) -> SessionOptions {
+    package static func open(_ engine: Engine, threads: Int, optimization: OptimizationLevel) throws(ApusError) -> SessionOptions {
         var handle: OpaquePointer?
         try engine.check(OrtCreateSessionOptions(engine.api, &handle))
         guard let handle else { throw ApusError(.engineFailure, "ONNX Runtime returned no session options") }
         let options = SessionOptions(engine: engine, handle: handle)
-        try engine.check(OrtSetSessionGraphOptimizationLevel(engine.api, handle, optimized ? allOptimizations : noOptimizations))
+        try engine.check(OrtSetSessionGraphOptimizationLevel(engine.api, handle, optimization.rawValue))
         try engine.check(OrtSetIntraOpNumThreads(engine.api, handle, Int32(clamping: max(1, threads))))
         try engine.check(OrtSetInterOpNumThreads(engine.api, handle, 1))
         try engine.check(OrtDisableMemPattern(engine.api, handle))
@@ -38,7 +38,12 @@ package struct SessionOptions: ~Copyable {
     borrowing func addInitializer(_ name: String, _ tensor: OpaquePointer) throws(ApusError) {
         try engine.check(OrtAddInitializer(engine.api, handle, name, tensor))
     }
+}
 
-    private static let allOptimizations: Int32 = 99
-    private static let noOptimizations: Int32 = 0
+/// How much the engine rewrites a graph before it runs. Raw values are `GraphOptimizationLevel`.
+package enum OptimizationLevel: Int32, Sendable {
+    case none = 0
+    case basic = 1
+    case extended = 2
+    case all = 99
 }

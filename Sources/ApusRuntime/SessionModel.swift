@@ -12,7 +12,7 @@ final class SessionModel: LoadedModel {
 
     init(_ request: LoadRequest, _ engine: Engine) throws(ApusError) {
         name = request.name
-        let options = try SessionOptions.open(engine, threads: 1, optimized: request.optimization == .all)
+        let options = try SessionOptions.open(engine, threads: 1, optimization: request.optimization.level)
         switch request.source {
         case .graph(let graph):
             session = try graph.lowered(engine, options: options)
@@ -107,5 +107,16 @@ extension Array {
             Result { () throws(ApusError) in try body(bytes) }
         }
         try result.get()
+    }
+}
+
+extension LoadRequest.Optimization {
+    fileprivate var level: OptimizationLevel {
+        switch self {
+        case .none: .none
+        case .basic: .basic
+        case .extended: .extended
+        case .all: .all
+        }
     }
 }

@@ -1,0 +1,105 @@
+import Apus
+import ApusBatching
+import ApusCheckpoint
+import ApusEmbeddings
+import ApusErrors
+import ApusGraph
+import ApusORT
+import ApusRuntime
+import ApusTokenizers
+import Foundation
+
+/// Measures Apus in process, without a server. Prints one JSON object a line.
+///
+///     EmbedBenchmark --model DIR --file TEXTS [--passes N] [--lanes N] [--token-budget N] [--max-batch N]
+///     EmbedBenchmark --model DIR --latency TEXT
+@main
+struct EmbedBenchmark {
+    static func main() async {
+        do {
+            let options = try Options(Array(CommandLine.arguments.dropFirst()))
+            if let text = options.latencyText {
+                try await latency(options, text)
+            } else {
+                try await throughput(options)
+            }
+        } catch {
+            FileHandle.standardError.write(Data("EmbedBenchmark: \(error)\n".utf8))
+            exit(1)
+        }
+    }
+
+    private static func throughput(_ options: Options) async throws {
+        let text = try String(contentsOfFile: options.file ?? "", encoding: .utf8)
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        if lines.last == "" { lines.removeLast() }
+        let room = try EngineRoom(installation: Installation(), lanes: options.lanes ?? CoreCount.available)
+        let limits = try BatchLimits(
+            tokenBudget: options.tokenBudget ?? BatchLimits.defaultTokenBudget,
+            maxBatchSize: options.maxBatch ?? BatchLimits.defaultMaxBatchSize)
+        let model = try await room.load(directory: options.model, limits: limits)
+        _ = try await model.embedder.embed(lines.prefix(64).map { .text($0) })
+        for _ in 0..<options.passes {
+            let started = ContinuousClock.now
+            for start in stride(from: 0, to: lines.count, by: 2048) {
+                _ = try await model.embedder.embed(lines[start..<min(start + 2048, lines.count)].map { .text($0) })
+            }
+            let seconds = started.duration(to: .now) / .seconds(1)
+            print("{\"texts\":\(lines.count),\"seconds\":\(seconds),\"texts_per_second\":\(Double(lines.count) / seconds)}")
+        }
+    }
+
+    /// The bare forward pass: prepared token ids through the engine, on this thread.
+    private static func latency(_ options: Options, _ text: String) async throws {
+        let checkpoint = try Checkpoint(directory: options.model)
+        let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
+        let engine = try Engine.open(libraryPath: try Installation().engineLibrary())
+        let executor = InProcessExecutor(engine: engine, laneCount: 1)
+        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor)
+        let encoding = tokenizer.encode(text)
+        let batch = EncoderBatch([EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)])
+        var milliseconds: [Double] = []
+        for _ in 0..<options.repetitions {
+            let started = ContinuousClock.now
+            _ = try encoder.run(batch)
+            milliseconds.append(started.duration(to: .now) / .milliseconds(1))
+        }
+        let sorted = milliseconds.dropFirst(options.repetitions / 10).sorted()
+        print("{\"tokens\":\(encoding.count),\"forward_p50_ms\":\(sorted[sorted.count / 2])}")
+    }
+
+    private struct Options {
+        var model = Installation.defaultModel
+        var file: String?
+        var latencyText: String?
+        var passes = 1
+        var repetitions = 1000
+        var lanes: Int?
+        var tokenBudget: Int?
+        var maxBatch: Int?
+
+        init(_ arguments: [String]) throws {
+            var rest = arguments[...]
+            while let name = rest.popFirst() {
+                guard let value = rest.popFirst() else { throw ApusError(.invalidValue, "\(name) needs a value") }
+                switch name {
+                case "--model": model = try Installation().modelDirectory(value)
+                case "--file": file = value
+                case "--latency": latencyText = value
+                case "--passes": passes = try Self.count(name, value)
+                case "--repetitions": repetitions = try Self.count(name, value)
+                case "--lanes": lanes = try Self.count(name, value)
+                case "--token-budget": tokenBudget = try Self.count(name, value)
+                case "--max-batch": maxBatch = try Self.count(name, value)
+                default: throw ApusError(.invalidValue, "\(name) is not an option")
+                }
+            }
+            guard file != nil || latencyText != nil else { throw ApusError(.invalidValue, "--file or --latency is needed") }
+        }
+
+        private static func count(_ name: String, _ value: String) throws -> Int {
+            guard let count = Int(value), count > 0 else { throw ApusError(.invalidValue, "\(name) wants a positive number") }
+            return count
+        }
+    }
+}

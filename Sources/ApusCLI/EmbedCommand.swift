@@ -1,0 +1,96 @@
+import Apus
+import ApusErrors
+import ApusJSON
+import ApusTensor
+import ArgumentParser
+import Foundation
+
+struct EmbedCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "embed",
+        abstract: "Turn texts into vectors.",
+        discussion: """
+            Texts are the arguments, the lines of a file, or the lines of standard input. Each gives one JSON line \
+            {"index":0,"tokens":4,"truncated":false,"embedding":[…]}, or one row of a NumPy file with --output.
+            """)
+
+    @Argument(help: "Texts to embed.")
+    var texts: [String] = []
+
+    @Option(help: "A file with one text a line, UTF-8. - is standard input.")
+    var file: String?
+
+    @Option(help: "Write a NumPy array (float32, one row a text) here, in place of JSON lines.")
+    var output: String?
+
+    @OptionGroup var model: ModelOptions
+
+    func validate() throws {
+        guard texts.isEmpty || file == nil else { throw ValidationError("Give texts or --file, not both.") }
+        guard !texts.isEmpty || file != nil || !Terminal.inputIsKeyboard else {
+            throw ValidationError("Give texts, --file, or lines on standard input.")
+        }
+    }
+
+    func run() async throws {
+        let texts = try self.texts.isEmpty ? TextLines.read(file ?? "-") : self.texts
+        let embedder = try await Embedder.load(
+            model.model ?? Installation.defaultModel, precision: model.precision, installation: model.installation)
+        let progress = ProgressLine(
+            total: texts.count, unit: "texts", visible: Terminal.isWatched && (output != nil || isatty(STDOUT_FILENO) == 0))
+        defer { progress.finish() }
+        var array = output == nil ? nil : NumpyArray(columns: embedder.dimensions)
+        for start in stride(from: 0, to: texts.count, by: Self.window) {
+            let end = min(start + Self.window, texts.count)
+            let embeddings = try await embedder.embedWithDetails(Array(texts[start..<end]))
+            if array != nil {
+                for embedding in embeddings { array?.append(embedding.vector) }
+            } else {
+                Terminal.write(Self.lines(embeddings, firstIndex: start), to: STDOUT_FILENO)
+            }
+            progress.update(done: end)
+        }
+        if let output, let array { try array.write(to: output) }
+    }
+
+    /// Texts between two reports of progress.
+    private static let window = 1024
+
+    private static func lines(_ embeddings: [Embedding], firstIndex: Int) -> [UInt8] {
+        var lines: [UInt8] = []
+        for (offset, embedding) in embeddings.enumerated() {
+            var writer = JSONWriter(capacity: embedding.vector.count * 12)
+            writer.beginObject()
+            writer.key("index")
+            writer.integer(firstIndex + offset)
+            writer.key("tokens")
+            writer.integer(embedding.tokens)
+            writer.key("truncated")
+            writer.bool(embedding.truncated)
+            writer.key("embedding")
+            writer.beginArray()
+            writer.numbers(embedding.vector)
+            writer.endArray()
+            writer.endObject()
+            lines += writer.bytes
+            lines.append(UInt8(ascii: "\n"))
+        }
+        return lines
+    }
+}
+
+/// The flags that choose a model, shared by every command that loads one.
+struct ModelOptions: ParsableArguments {
+    @Option(help: "The path of a model directory, or the name of an installed model. (default: \(Installation.defaultModel))")
+    var model: String?
+
+    @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto.")
+    var precision: Precision = .auto
+
+    @Option(help: "The folder with the engine and the models, in place of APUS_HOME.")
+    var home: String?
+
+    var installation: Installation { Installation(home: home) }
+}
+
+extension Precision: ExpressibleByArgument {}

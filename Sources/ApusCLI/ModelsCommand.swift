@@ -1,0 +1,97 @@
+import Apus
+import ApusCheckpoint
+import ApusErrors
+import ApusJSON
+import ArgumentParser
+
+struct ModelsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "models", abstract: "List the installed models.")
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Option(help: "The folder with the engine and the models, in place of APUS_HOME.")
+    var home: String?
+
+    func run() async throws {
+        let entries = Installation(home: home).installedModels().map { InstalledModel(name: $0.name, path: $0.path) }
+        if json {
+            var writer = JSONWriter()
+            writer.beginObject()
+            writer.key("object")
+            writer.string("list")
+            writer.key("data")
+            writer.beginArray()
+            for entry in entries { entry.write(to: &writer) }
+            writer.endArray()
+            writer.endObject()
+            Terminal.standardOutput(String(decoding: writer.bytes, as: UTF8.self) + "\n")
+        } else if entries.isEmpty {
+            Terminal.standardOutput("No models are installed. Run `make setup` for the default model.\n")
+        } else {
+            Terminal.standardOutput(
+                TextTable(["MODEL", "FAMILY", "DIMENSIONS", "MAX TOKENS", "STATE"], entries.map(\.columns)).text)
+        }
+    }
+}
+
+/// A model directory under `models/`, and what its files say.
+private struct InstalledModel {
+    let name: String
+    let path: String
+    let checkpoint: Result<Checkpoint, ApusError>
+
+    init(name: String, path: String) {
+        self.name = name
+        self.path = path
+        checkpoint = Result { () throws(ApusError) in try Checkpoint(directory: path) }
+    }
+
+    private var family: String? {
+        switch checkpoint {
+        case .success(let checkpoint):
+            switch checkpoint.source {
+            case .encoder(let configuration, _): configuration.family.rawValue
+            case .onnx: "onnx"
+            }
+        case .failure: nil
+        }
+    }
+
+    var columns: [String] {
+        switch checkpoint {
+        case .success(let checkpoint):
+            [name, family ?? "", checkpoint.dimensions.map(String.init) ?? "?", String(checkpoint.maxTokens), "ok"]
+        case .failure(let error):
+            [name, "", "", "", error.description]
+        }
+    }
+
+    func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("id")
+        writer.string(name)
+        writer.key("object")
+        writer.string("model")
+        writer.key("path")
+        writer.string(path)
+        writer.key("default")
+        writer.bool(name == Installation.defaultModel)
+        switch checkpoint {
+        case .success(let checkpoint):
+            writer.key("family")
+            writer.string(family ?? "")
+            writer.key("dimensions")
+            if let dimensions = checkpoint.dimensions { writer.integer(dimensions) } else { writer.null() }
+            writer.key("max_tokens")
+            writer.integer(checkpoint.maxTokens)
+            writer.key("error")
+            writer.null()
+        case .failure(let error):
+            writer.key("error")
+            writer.string(error.description)
+        }
+        writer.endObject()
+    }
+}

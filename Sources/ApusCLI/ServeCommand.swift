@@ -1,0 +1,104 @@
+import Apus
+import ApusBatching
+import ApusConfiguration
+import ApusErrors
+import ApusHTTP
+import ApusObservability
+import ApusService
+import ArgumentParser
+import Foundation
+import Logging
+import Metrics
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve",
+        abstract: "Serve models over HTTP.",
+        discussion: "Without --model and without models in the configuration, the default model \(Installation.defaultModel) is served.")
+
+    @Option(help: "A model to serve: the path of its directory, or the name of an installed model. May be given several times.")
+    var model: [String] = []
+
+    @Option(help: "The address to listen on. (default: 127.0.0.1)")
+    var host: String?
+
+    @Option(help: "The port to listen on; 0 lets the system choose. (default: 8080)")
+    var port: Int?
+
+    @Option(help: "A configuration file, YAML or TOML.")
+    var config: String?
+
+    @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto.")
+    var precision: Precision?
+
+    @Option(help: "The folder with the engine and the models, in place of APUS_HOME.")
+    var home: String?
+
+    func validate() throws {
+        if let port, !(0...65535).contains(port) { throw ValidationError("--port must be from 0 to 65535.") }
+    }
+
+    /// The flags that were given, as settings of the configuration.
+    private var options: [ConfigurationOption] {
+        var options: [ConfigurationOption] = []
+        if !model.isEmpty { options.append(ConfigurationOption("--model", sets: "models", to: model)) }
+        if let host { options.append(ConfigurationOption("--host", sets: "server.host", to: [host])) }
+        if let port { options.append(ConfigurationOption("--port", sets: "server.port", to: ["\(port)"])) }
+        if let precision {
+            options.append(ConfigurationOption("--precision", sets: "precision", to: [precision.rawValue]))
+        }
+        return options
+    }
+
+    func run() async throws {
+        // A client that goes away while it is written to must not end the server.
+        signal(SIGPIPE, SIG_IGN)
+        LoggingSystem.bootstrap { LineLogHandler(label: $0) }
+        let registry = PrometheusRegistry()
+        registry.reportProcess()
+        MetricsSystem.bootstrap(PrometheusMetricsFactory(registry))
+        let logger = Logger(label: "apus")
+
+        let (settings, notes) = try ServeSettings.read(
+            file: config, environment: ProcessInfo.processInfo.environment, options: options)
+        for note in notes { logger.notice("\(note)") }
+        let installation = Installation(home: home)
+        let room = try EngineRoom(installation: installation, optimization: settings.optimization.level)
+        let plan = try settings.models(installation)
+        let catalog = LoadedModels(plan.map { .init(id: $0.id, directory: $0.directory) }, device: room.device.description)
+        let server = HTTPServer(
+            configuration: settings.http,
+            service: InferenceService(catalog: catalog, limits: settings.limits),
+            limits: settings.limits,
+            logger: Logger(label: "apus.http"),
+            metrics: { (registry.text(), PrometheusRegistry.contentType) },
+            onListening: { port in
+                logger.info("listening on http://\(settings.http.host):\(port)")
+            })
+
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await server.runUntilSignalled() }
+            group.addTask {
+                for model in plan {
+                    let started = ContinuousClock.now
+                    let ready = try await room.load(
+                        directory: model.directory, precision: model.precision, limits: settings.batching, name: model.id,
+                        maxTokens: model.maxTokens)
+                    catalog.add(ready)
+                    let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
+                    logger.info(
+                        "\(model.id) is ready on \(ready.device) in \(ready.precision.rawValue), \(ready.embedder.dimensions) dimensions, loaded in \(milliseconds) ms")
+                }
+                logger.info("engine ONNX Runtime \(room.engineVersion), \(room.laneCount) lanes; every model gave its known answer")
+                // The server ends the group; loading has nothing left to do until then.
+                try await Task.sleep(for: .seconds(.max / 4))
+            }
+            // Whatever ends first decides: the server by draining, or a model by failing.
+            do {
+                try await group.next()
+            } catch is CancellationError {
+            }
+            group.cancelAll()
+        }
+    }
+}

@@ -1,0 +1,82 @@
+import Apus
+import ApusBatching
+import ApusConfiguration
+import ApusErrors
+import ApusHTTP
+import ApusService
+import ApusTensor
+
+/// What a server runs with: the configuration as the rooms take it.
+struct ServeSettings {
+    /// One model to load.
+    struct PlannedModel: Sendable {
+        var id: String
+        var directory: String
+        var precision: Precision
+        /// Lowers the checkpoint's own limit.
+        var maxTokens: Int?
+    }
+
+    let http: HTTPConfiguration
+    let limits: ServiceLimits
+    let batching: BatchLimits
+    let optimization: Configuration.GraphOptimization
+    private let configuration: Configuration
+
+    /// Layers the command line over the environment over the file. Throws `invalid_configuration` with every problem found.
+    static func read(
+        file: String?, environment: [String: String], options: [ConfigurationOption]
+    ) throws(ApusError) -> (settings: ServeSettings, notes: [ConfigurationNote]) {
+        do throws(ApusError) {
+            let (configuration, notes) = try Configuration.load(file: file, environment: environment, options: options)
+            return (try ServeSettings(configuration), notes)
+        } catch where error.code == .fileUnreadable {
+            throw ApusError(.invalidConfiguration, error.message, place: error.place, advice: error.advice, cause: error.cause)
+        }
+    }
+
+    private init(_ configuration: Configuration) throws(ApusError) {
+        self.configuration = configuration
+        let server = configuration.server
+        var httpLimits = HTTPConfiguration.Limits()
+        httpLimits.bodyBytes = server.maxBodyBytes
+        httpLimits.connections = server.maxConnections
+        var timeouts = HTTPConfiguration.Timeouts()
+        timeouts.header = server.headerTimeout
+        timeouts.body = server.bodyTimeout
+        timeouts.idle = server.idleTimeout
+        timeouts.write = server.writeTimeout
+        timeouts.drain = server.drainTimeout
+        http = try HTTPConfiguration(
+            host: server.host, port: server.port, limits: httpLimits, timeouts: timeouts,
+            eventLoopThreads: server.eventLoopThreads)
+        limits = try ServiceLimits(
+            maxInputs: configuration.limits.maxInputs, maxInputBytes: configuration.limits.maxInputBytes)
+        batching = try BatchLimits(
+            tokenBudget: configuration.batching.tokenBudget ?? BatchLimits.defaultTokenBudget,
+            maxBatchSize: configuration.batching.maxSize ?? BatchLimits.defaultMaxBatchSize,
+            maxQueuedTokens: configuration.limits.maxQueuedTokens)
+        optimization = configuration.graphOptimization
+    }
+
+    /// The models to serve with their directories found. Throws `model_not_found`, and `invalid_configuration` for a name used twice.
+    func models(_ installation: Installation) throws(ApusError) -> [PlannedModel] {
+        var named = configuration.models
+        if named.isEmpty { named = [Configuration.Model(source: Installation.defaultModel)] }
+        var plan: [PlannedModel] = []
+        for model in named {
+            let directory = try installation.modelDirectory(model.source)
+            let id = model.id ?? Installation.name(ofDirectory: directory)
+            guard !plan.contains(where: { $0.id.utf8.elementsEqual(id.utf8) }) else {
+                throw ApusError(
+                    .invalidConfiguration, "two models are called '\(id)'", place: directory,
+                    advice: "Give one of them another id in the configuration")
+            }
+            plan.append(
+                PlannedModel(
+                    id: id, directory: directory, precision: model.precision ?? configuration.precision,
+                    maxTokens: model.maxTokens))
+        }
+        return plan
+    }
+}

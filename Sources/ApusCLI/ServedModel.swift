@@ -1,0 +1,42 @@
+import Apus
+import ApusEmbeddings
+import ApusService
+import Foundation
+
+/// A loaded model as the service sees it.
+struct ServedModel: EmbeddingModel {
+    let description: ModelDescription
+    private let ready: ReadyModel
+
+    init(_ ready: ReadyModel) {
+        self.ready = ready
+        description = ModelDescription(
+            id: ready.name, created: Int64(Date().timeIntervalSince1970), dimensions: ready.embedder.dimensions,
+            maxTokens: ready.embedder.maxTokens, vocabularySize: ready.embedder.vocabularySize,
+            precision: ready.precision.rawValue, devices: [ready.device.description], weightsSHA256: ready.weightsSHA256,
+            cosineToFP32: ready.cosineToKnownAnswer)
+    }
+
+    func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch {
+        let texts = inputs.map { input -> TextInput in
+            switch input {
+            case .text(let text): .text(text)
+            case .tokens(let tokens): .tokens(tokens)
+            }
+        }
+        let truncation: Truncation =
+            switch options.truncation {
+            case .right: .right
+            case .refuse: .refuse
+            }
+        let result = try await ready.embedder.embed(texts, truncation: truncation, deadline: options.deadline)
+        let provenance = zip(result.sequences.runs, result.tokenCounts).map { run, count in
+            EmbeddingProvenance(
+                device: ready.device.description, precision: ready.precision.rawValue, batchSize: run.batchSize,
+                padding: run.padding, tokens: count.run, originalTokens: count.original,
+                queueMilliseconds: Double(run.queueNanoseconds) * 1e-6, runMilliseconds: Double(run.runNanoseconds) * 1e-6)
+        }
+        return EmbeddingBatch(
+            vectors: result.sequences.vectors, dimensions: result.sequences.dimensions, provenance: provenance)
+    }
+}
