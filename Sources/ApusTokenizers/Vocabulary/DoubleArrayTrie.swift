@@ -100,14 +100,15 @@ struct DoubleArrayTrie: Sendable {
     private struct Builder {
         var units: [Unit]
         let keys: [(bytes: ArraySlice<UInt8>, value: Int32)]
-        /// A free slot at or before which no other is free.
-        private var firstFree = 1
+        /// For a taken slot, one that lies after it and has only taken ones between.
+        private var successors: [Int32]
         /// Slots tried for one node before it is put at the end, which bounds the time of building.
         private static let attemptLimit = 48
 
         init(units: [Unit], keys: [(bytes: ArraySlice<UInt8>, value: Int32)]) {
             self.units = units
             self.keys = keys
+            successors = units.indices.map { Int32($0 + 1) }
         }
 
         mutating func build() {
@@ -142,26 +143,38 @@ struct DoubleArrayTrie: Sendable {
         }
 
         private mutating func place(_ children: [(byte: UInt8, keys: Range<Int>)], first: UInt8) -> Int {
-            while firstFree < units.count, units[firstFree].parent >= 0 { firstFree += 1 }
-            var slot = max(firstFree, Int(first) + 1)
+            var slot = freeSlot(from: Int(first) + 1)
             var attempts = 0
             while slot < units.count, attempts < Self.attemptLimit {
-                if units[slot].parent < 0 {
-                    let base = slot - Int(first)
-                    let fits = children.allSatisfy {
-                        let slot = base + Int($0.byte)
-                        return slot >= units.count || units[slot].parent < 0
-                    }
-                    if fits { return reserve(base) }
-                    attempts += 1
+                let base = slot - Int(first)
+                let fits = children.allSatisfy {
+                    let slot = base + Int($0.byte)
+                    return slot >= units.count || units[slot].parent < 0
                 }
-                slot += 1
+                if fits { return reserve(base) }
+                attempts += 1
+                slot = freeSlot(from: slot + 1)
             }
             return reserve(max(units.count, Int(first) + 1) - Int(first))
         }
 
+        /// The first free slot from `start` on, or the count. Paths are halved on the way, so that runs of taken slots
+        /// are soon crossed in one step.
+        private mutating func freeSlot(from start: Int) -> Int {
+            var slot = start
+            while slot < units.count, units[slot].parent >= 0 {
+                let next = Int(successors[slot])
+                if next < units.count { successors[slot] = successors[next] }
+                slot = next
+            }
+            return slot
+        }
+
         private mutating func reserve(_ base: Int) -> Int {
-            while units.count < base + 256 { units.append(Unit()) }
+            while units.count < base + 256 {
+                units.append(Unit())
+                successors.append(Int32(units.count))
+            }
             return base
         }
     }
