@@ -37,14 +37,14 @@ struct ApusCommand: AsyncParsableCommand {
     private static func end(with error: any Error) -> Never {
         if let error = error as? ApusError {
             Terminal.standardError("apus: \(error)\n")
-            exit(error.code == .invalidConfiguration ? ExitStatus.configuration.rawValue : ExitStatus.failed.rawValue)
+            Foundation.exit(error.code == .invalidConfiguration ? ExitStatus.configuration.rawValue : ExitStatus.failed.rawValue)
         }
-        if let ended = error as? ExitCode { exit(ended.rawValue) }
+        if let ended = error as? ExitCode { Foundation.exit(ended.rawValue) }
         if exitCode(for: error) == .success {
             Terminal.standardOutput(fullMessage(for: error) + "\n")
-            exit(ExitStatus.done.rawValue)
+            Foundation.exit(ExitStatus.done.rawValue)
         }
         Terminal.standardError(fullMessage(for: error) + "\n")
-        exit(ExitStatus.usage.rawValue)
+        Foundation.exit(ExitStatus.usage.rawValue)
     }
 }

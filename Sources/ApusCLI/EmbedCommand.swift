@@ -1,8 +1,8 @@
 import Apus
 import ApusErrors
 import ApusJSON
-import ApusTensor
-import ArgumentParser
+public import ApusTensor
+public import ArgumentParser
 import Foundation
 
 struct EmbedCommand: AsyncParsableCommand {
@@ -68,9 +68,7 @@ struct EmbedCommand: AsyncParsableCommand {
             writer.key("truncated")
             writer.bool(embedding.truncated)
             writer.key("embedding")
-            writer.beginArray()
             writer.numbers(embedding.vector)
-            writer.endArray()
             writer.endObject()
             lines += writer.bytes
             lines.append(UInt8(ascii: "\n"))

@@ -1,6 +1,7 @@
 import Apus
 import ApusBatching
 import ApusConfiguration
+import ApusEmbeddings
 import ApusErrors
 import ApusHTTP
 import ApusObservability
