@@ -1,0 +1,91 @@
+package import ApusTensor
+
+/// What files, environment and command line say, checked; each part is handed to the room that it concerns.
+package struct Configuration: Sendable, Equatable {
+    package struct Server: Sendable, Equatable {
+        package var host = "127.0.0.1"
+        /// 0 lets the system choose.
+        package var port = 8080
+        package var maxBodyBytes = 32 << 20
+        package var maxConnections = 4_096
+        package var eventLoopThreads = 1
+        package var headerTimeout = Duration.seconds(10)
+        package var bodyTimeout = Duration.seconds(30)
+        package var idleTimeout = Duration.seconds(75)
+        package var writeTimeout = Duration.seconds(30)
+        package var drainTimeout = Duration.seconds(30)
+    }
+
+    package struct Model: Sendable, Equatable {
+        /// A directory, or the name of an installed model.
+        package var source: String
+        /// What requests call the model; nil for the directory's name.
+        package var id: String?
+        /// nil for ``Configuration/precision``.
+        package var precision: Precision?
+        /// Lowers the checkpoint's own limit.
+        package var maxTokens: Int?
+
+        package init(source: String, id: String? = nil, precision: Precision? = nil, maxTokens: Int? = nil) {
+            self.source = source
+            self.id = id
+            self.precision = precision
+            self.maxTokens = maxTokens
+        }
+    }
+
+    package struct Limits: Sendable, Equatable {
+        /// Inputs in one request.
+        package var maxInputs = 2_048
+        /// UTF-8 bytes of one input text.
+        package var maxInputBytes = 1 << 20
+        /// Tokens that may wait for a model; more are refused.
+        package var maxQueuedTokens = 4_000_000
+    }
+
+    package struct Batching: Sendable, Equatable {
+        /// Tokens of one batch; nil leaves the choice to the scheduler.
+        package var tokenBudget: Int?
+        /// Sequences that a batch waits for, at most ``maxWait``; nil for none.
+        package var preferredSize: Int?
+        /// Sequences of one batch; nil leaves the choice to the scheduler.
+        package var maxSize: Int?
+        /// How long the first sequence of a batch may wait for others; nil for not at all.
+        package var maxWait: Duration?
+        /// Whether a batch takes what waits instead of always ``preferredSize`` sequences.
+        package var isAdaptive = true
+    }
+
+    package struct Accelerators: Sendable, Equatable {
+        package var isEnabled = true
+        /// Kinds of device in the order in which they are tried: `cuda`, `mps`, `cpu`, …
+        package var preference = ["cuda", "cpu"]
+        /// Whether a missing device is replaced by the next in order rather than refused.
+        package var isFallbackEnabled = true
+        /// The precision on accelerators; CPUs take ``Configuration/precision``.
+        package var precision: Precision?
+        package var deviceIDs: [Int] = []
+        package var memoryLimitMiB: Int?
+    }
+
+    /// How much ONNX Runtime rewrites a graph.
+    package enum GraphOptimization: String, Sendable, CaseIterable {
+        case none
+        case basic
+        case extended
+        case all
+    }
+
+    package var server = Server()
+    /// Empty for the default model.
+    package var models: [Model] = []
+    package var limits = Limits()
+    package var batching = Batching()
+    package var accelerators = Accelerators()
+    package var precision = Precision.fp32
+    package var graphOptimization = GraphOptimization.all
+    /// Which device index a named role is pinned to.
+    package var modelAssignments: [String: Int] = [:]
+
+    package init() {}
+}

@@ -1,0 +1,131 @@
+import ApusTensor
+
+/// Checks one key's value against its kind.
+struct ConfigurationDecoder {
+    let key: String
+    let origin: ConfigurationOrigin
+    private(set) var problems: [ConfigurationProblem] = []
+
+    init(key: String, origin: ConfigurationOrigin) {
+        self.key = key
+        self.origin = origin
+    }
+
+    /// The value, or nil after something was added to ``problems``.
+    mutating func value(_ node: ConfigurationNode, _ kind: ConfigurationKey.Kind) -> ConfigurationKey.Value? {
+        switch kind {
+        case .flag: flag(node).map { .flag($0) }
+        case .integer(let range): integer(node, range, key).map { .integer($0) }
+        case .number(let range): number(node, range).map { .number($0) }
+        case .text: text(node, key).map { .text($0) }
+        case .choice(let names): choice(node, names, key).map { .text($0) }
+        case .choices(let names): list(node) { $0.choice($1, names, $2) }.map { .texts($0) }
+        case .integers(let range): list(node) { $0.integer($1, range, $2) }.map { .integers($0) }
+        case .models: list(node) { $0.model($1, $2) }.map { .models($0) }
+        case .assignments(let range): assignments(node, range).map { .assignments($0) }
+        }
+    }
+
+    private mutating func flag(_ node: ConfigurationNode) -> Bool? {
+        guard case .flag(let value) = node.content else { return wrong(node, "true or false", key) }
+        return value
+    }
+
+    private mutating func integer(_ node: ConfigurationNode, _ range: ClosedRange<Int>, _ key: String) -> Int? {
+        guard case .integer(let value) = node.content else { return wrong(node, "a whole number", key) }
+        guard range.contains(value) else {
+            return refuse(node, "\(value) is outside \(range.lowerBound) to \(range.upperBound)", key)
+        }
+        return value
+    }
+
+    private mutating func number(_ node: ConfigurationNode, _ range: ClosedRange<Double>) -> Double? {
+        let value: Double
+        switch node.content {
+        case .integer(let whole): value = Double(whole)
+        case .number(let number): value = number
+        default: return wrong(node, "a number", key)
+        }
+        guard range.contains(value) else {
+            return refuse(node, "\(value) is outside \(range.lowerBound) to \(range.upperBound)", key)
+        }
+        return value
+    }
+
+    private mutating func text(_ node: ConfigurationNode, _ key: String) -> String? {
+        guard case .text(let value) = node.content, !value.isEmpty else { return wrong(node, "a text", key) }
+        return value
+    }
+
+    private mutating func choice(_ node: ConfigurationNode, _ names: [String], _ key: String) -> String? {
+        guard case .text(let value) = node.content else { return wrong(node, "one of \(names.joined(separator: ", "))", key) }
+        guard names.contains(value) else {
+            let near = NearestName.of(value, among: names).map { ": did you mean '\($0)'?" } ?? ""
+            return refuse(node, "\(value.debugDescription) is none of \(names.joined(separator: ", "))\(near)", key)
+        }
+        return value
+    }
+
+    /// All elements, or nil when one of them is refused.
+    private mutating func list<Element>(
+        _ node: ConfigurationNode, _ element: (inout Self, ConfigurationNode, String) -> Element?
+    ) -> [Element]? {
+        guard case .list(let nodes) = node.content else { return wrong(node, "a list", key) }
+        let before = problems.count
+        var elements: [Element] = []
+        for (index, node) in nodes.enumerated() {
+            if let value = element(&self, node, "\(key)[\(index)]") { elements.append(value) }
+        }
+        return problems.count == before ? elements : nil
+    }
+
+    private mutating func assignments(_ node: ConfigurationNode, _ range: ClosedRange<Int>) -> [String: Int]? {
+        guard case .section(let entries) = node.content else { return wrong(node, "a section", key) }
+        let before = problems.count
+        var values: [String: Int] = [:]
+        for entry in entries { values[entry.key] = integer(entry.value, range, "\(key).\(entry.key)") }
+        return problems.count == before ? values : nil
+    }
+
+    private mutating func model(_ node: ConfigurationNode, _ place: String) -> Configuration.Model? {
+        guard case .section(let entries) = node.content else {
+            return text(node, place).map { Configuration.Model(source: $0) }
+        }
+        let before = problems.count
+        var sources: [String] = []
+        var model = Configuration.Model(source: "")
+        for entry in entries {
+            let key = "\(place).\(entry.key)"
+            switch entry.key {
+            case "path", "name": if let source = text(entry.value, key) { sources.append(source) }
+            case "id": model.id = text(entry.value, key)
+            case "precision": model.precision = choice(entry.value, ConfigurationSchema.precisions, key).flatMap(Precision.init)
+            case "max_tokens": model.maxTokens = integer(entry.value, 1...1 << 20, key)
+            default:
+                let near = NearestName.of(entry.key, among: ["path", "name", "id", "precision", "max_tokens"])
+                let hint = near.map { ": did you mean '\($0)'?" } ?? ""
+                problems.append(
+                    ConfigurationProblem(origin: origin(entry.line), key: key, message: "unknown key '\(entry.key)'\(hint)"))
+            }
+        }
+        guard problems.count == before else { return nil }
+        guard sources.count == 1 else { return refuse(node, "a model has one of 'path' and 'name'", place) }
+        model.source = sources[0]
+        return model
+    }
+
+    private mutating func wrong<Value>(_ node: ConfigurationNode, _ wanted: String, _ key: String) -> Value? {
+        refuse(node, "\(wanted) is wanted, not \(node.kind)", key)
+    }
+
+    private mutating func refuse<Value>(_ node: ConfigurationNode, _ message: String, _ key: String) -> Value? {
+        problems.append(ConfigurationProblem(origin: origin(node.line), key: key, message: message))
+        return nil
+    }
+
+    /// The origin with a node's own line, for values of several lines.
+    private func origin(_ line: Int) -> ConfigurationOrigin {
+        guard case .file(let name, _) = origin else { return origin }
+        return .file(name, line: line)
+    }
+}

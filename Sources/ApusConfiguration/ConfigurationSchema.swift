@@ -1,0 +1,142 @@
+import ApusTensor
+
+/// Every setting there is. Reading, checking, suggestions and documentation all go by this list.
+package enum ConfigurationSchema {
+    package static let keys: [ConfigurationKey] = server + limits + batching + models + accelerators + others + environment
+
+    private static let server: [ConfigurationKey] = [
+        .text("server.host", "APUS_HOST", does: "Host name or address to listen on") { $0.server.host = $1 },
+        .integer("server.port", 0...65_535, "APUS_PORT", does: "Port to listen on; 0 lets the system choose") { $0.server.port = $1 },
+        .integer("server.max_body_bytes", 1...1 << 31, "APUS_MAX_BODY_BYTES", does: "Largest request body") { $0.server.maxBodyBytes = $1 },
+        .integer("server.max_connections", 1...1_000_000, "APUS_MAX_CONNECTIONS", does: "Connections open at once") {
+            $0.server.maxConnections = $1
+        },
+        .integer("server.event_loop_threads", 1...256, does: "Threads that read and write connections") { $0.server.eventLoopThreads = $1 },
+        .integer("server.header_timeout_ms", milliseconds, does: "Time for a request's header block") {
+            $0.server.headerTimeout = .milliseconds($1)
+        },
+        .integer("server.body_timeout_ms", milliseconds, does: "Time for a request's whole body") {
+            $0.server.bodyTimeout = .milliseconds($1)
+        },
+        .integer("server.idle_timeout_ms", milliseconds, does: "Time between requests on one connection") {
+            $0.server.idleTimeout = .milliseconds($1)
+        },
+        .integer("server.write_timeout_ms", milliseconds, does: "Time for a client to take an answer") {
+            $0.server.writeTimeout = .milliseconds($1)
+        },
+        .integer("server.drain_timeout_ms", milliseconds, "APUS_DRAIN_TIMEOUT_MS", does: "Time for requests in flight at shutdown") {
+            $0.server.drainTimeout = .milliseconds($1)
+        },
+    ]
+
+    private static let limits: [ConfigurationKey] = [
+        .integer("limits.max_inputs", 1...1 << 20, "APUS_MAX_INPUTS", does: "Inputs in one request") { $0.limits.maxInputs = $1 },
+        .integer("limits.max_input_bytes", 1...1 << 30, "APUS_MAX_INPUT_BYTES", does: "UTF-8 bytes of one input") {
+            $0.limits.maxInputBytes = $1
+        },
+        .integer("limits.max_queued_tokens", 1...1 << 40, "APUS_MAX_QUEUED_TOKENS", does: "Tokens that may wait for a model") {
+            $0.limits.maxQueuedTokens = $1
+        },
+    ]
+
+    private static let batching: [ConfigurationKey] = [
+        .integer("batching.token_budget", 1...1 << 30, "APUS_TOKEN_BUDGET", does: "Tokens of one batch") { $0.batching.tokenBudget = $1 },
+        .integer("batching.max_batch_size", batchSizes, "APUS_MAX_BATCH_SIZE", does: "Sequences of one batch") { $0.batching.maxSize = $1 },
+        .integer("gpu.batch.default_size", batchSizes, does: "Sequences that a batch waits for") { $0.batching.preferredSize = $1 },
+        .integer("gpu.batch.batch_size", batchSizes, "MAGRAY_BATCH_SIZE", does: "Sequences that a batch waits for") {
+            $0.batching.preferredSize = $1
+        },
+        .integer("gpu.batch.max_size", batchSizes, does: "Sequences of one batch") { $0.batching.maxSize = $1 },
+        .integer("gpu.batch.max_batch_size", batchSizes, does: "Sequences of one batch") { $0.batching.maxSize = $1 },
+        .integer("gpu.batch.timeout_ms", 0...60_000, "MAGRAY_BATCH_TIMEOUT_MS", does: "How long a batch waits to fill") {
+            $0.batching.maxWait = .milliseconds($1)
+        },
+        .flag("gpu.batch.adaptive_sizing", does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
+        .flag("gpu.batch.dynamic_batching", does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
+    ]
+
+    private static let models: [ConfigurationKey] = [
+        .models("models", "APUS_MODEL", "APUS_MODELS", does: "Models to serve: directories or names") { $0.models = $1 },
+        .choice("precision", of: precisions, "APUS_PRECISION", does: "The arithmetic that models run in") {
+            $0.precision = Precision(rawValue: $1) ?? $0.precision
+        },
+    ]
+
+    private static let accelerators: [ConfigurationKey] = [
+        .flag("gpu.enabled", does: "Whether accelerators are used") { $0.accelerators.isEnabled = $1 },
+        .choices("gpu.device_preference", of: ["cuda", "tensorrt", "rocm", "mps", "cpu"], does: "Kinds of device, the first choice first") {
+            $0.accelerators.preference = $1
+        },
+        .flag("gpu.fallback_enabled", does: "Whether a missing device is replaced by the next choice") { $0.accelerators.isFallbackEnabled = $1 },
+        .integer("gpu.device_id", 0...1_023, "ONNX_GPU_DEVICE_ID", effect: .needsCUDA, does: "CUDA device to use") {
+            $0.accelerators.deviceIDs = [$1]
+        },
+        .integer("gpu.memory_limit_mb", 1...1 << 30, "ONNX_GPU_MEM_LIMIT", effect: .needsCUDA, does: "Device memory to use, in MiB") {
+            $0.accelerators.memoryLimitMiB = $1
+        },
+        .choice("gpu.optimization.precision", of: precisions, effect: .needsCUDA, does: "Precision on accelerators; CPUs run fp32") {
+            $0.accelerators.precision = Precision(rawValue: $1)
+        },
+        .choice("gpu.memory.precision", of: precisions, effect: .needsCUDA, does: "Precision on accelerators; CPUs run fp32") {
+            $0.accelerators.precision = Precision(rawValue: $1)
+        },
+        .choice(
+            "gpu.optimization.graph_optimization", of: ["none", "disable", "basic", "extended", "all"], "ONNX_GRAPH_OPTIMIZATION",
+            does: "How much the engine rewrites graphs"
+        ) { $0.graphOptimization = Configuration.GraphOptimization(rawValue: $1 == "disable" ? "none" : $1) ?? .all },
+        .integers("gpu.multi_gpu.device_ids", 0...1_023, effect: .needsCUDA, does: "CUDA devices to spread over") { _, _ in },
+        .assignments("model_assignments", 0...1_023, effect: .needsCUDA, does: "Device index for each named role") {
+            $0.modelAssignments = $1
+        },
+    ]
+
+    private static let others: [ConfigurationKey] = [
+        .noted("gpu.performance_monitoring", .flag, effect: .none("measurements are always on, under /metrics"), does: "Measurements"),
+        .noted("gpu.optimization.use_tensorrt", .flag, "MAGRAY_USE_TENSORRT", effect: .none(noTensorRT), does: "TensorRT engines"),
+        .noted("gpu.multi_gpu.enabled", .flag, effect: .needsCUDA, does: "Several GPUs at once"),
+        .noted(
+            "gpu.multi_gpu.strategy", .choice(["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"]), effect: .needsCUDA,
+            does: "How several GPUs share the work"),
+        .noted("gpu.memory.mixed_precision", .flag, effect: .needsCUDA, does: "Mixed precision"),
+        .noted("gpu.memory.dtype", .choice(["auto", "float32", "float16", "bfloat16"]), effect: .needsCUDA, does: "Element type of weights"),
+        .noted("gpu.memory.offload_to_cpu", .flag, effect: .needsCUDA, does: "Weights in host memory"),
+        .noted("gpu.memory.quantization.enabled", .flag, effect: .none(noQuantization), does: "Quantised weights"),
+        .noted("gpu.memory.quantization.bits", .integer(2...16), effect: .none(noQuantization), does: "Bits of quantised weights"),
+        .noted("gpu.async.num_streams", .integer(1...1_024), effect: .needsCUDA, does: "CUDA streams"),
+        .noted("gpu.cuda.benchmark", .flag, effect: .needsCUDA, does: "Trying out convolution kernels"),
+        .noted("gpu.cuda.allow_tf32", .flag, effect: .needsCUDA, does: "TF32 products"),
+        .noted("gpu.monitoring.log_memory_stats", .flag, effect: .needsCUDA, does: "Device memory in the log"),
+        .noted("gpu.monitoring.memory_check_interval", .integer(1...86_400), effect: .needsCUDA, does: "Seconds between looks at device memory"),
+        .noted("ollama.gpu_layers", .integer(-1...100_000), "OLLAMA_GPU_LAYERS", effect: .needsCUDA, does: "Layers on the GPU; -1 for all"),
+        .noted("ollama.num_gpu", .integer(0...1_024), "OLLAMA_NUM_GPU", effect: .needsCUDA, does: "GPUs to use"),
+        .noted("ollama.use_mmap", .flag, effect: .none("weights are always memory-mapped"), does: "Memory-mapped weights"),
+        .noted("optimization.vllm.enabled", .flag, effect: .needsCUDA, does: "Tensor parallel plans in vLLM's spelling"),
+        .noted(
+            "optimization.vllm.tensor_parallel_size", .integer(1...1_024), "MUAI_OPT_VLLM_TENSOR_PARALLEL", effect: .needsCUDA,
+            does: "Devices that share each layer"),
+        .noted("optimization.deepspeed.enabled", .flag, effect: .needsCUDA, does: "Parallel plans in DeepSpeed's spelling"),
+        .noted(
+            "optimization.deepspeed.tensor_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_TENSOR_PARALLEL", effect: .needsCUDA,
+            does: "Devices that share each layer"),
+        .noted(
+            "optimization.deepspeed.pipeline_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_PIPELINE_PARALLEL", effect: .needsCUDA,
+            does: "Devices that share the layers among them"),
+    ]
+
+    private static let environment: [ConfigurationKey] = [
+        .noted(
+            nil, .choice(["sequential", "parallel"]), "ONNX_EXECUTION_MODE",
+            effect: .none("operators always run one after another, each on all threads of its lane"), does: "Operators side by side"),
+        .noted(nil, .number(0...1), "MAGRAY_GPU_FALLBACK_THRESHOLD", effect: .needsCUDA, does: "Share of failures that moves work to the CPU"),
+        .noted(nil, .text, "CUDA_VISIBLE_DEVICES", effect: .needsCUDA, does: "The CUDA devices that processes see"),
+    ]
+
+    /// The variables beginning with APUS_ that are read elsewhere.
+    static let variablesOfOthers = ["APUS_HOME"]
+
+    private static let milliseconds = 1...86_400_000
+    private static let batchSizes = 1...65_536
+    static let precisions = Precision.allCases.map(\.rawValue)
+    private static let noTensorRT = "graphs are not compiled by TensorRT"
+    private static let noQuantization = "weights are quantised by a precision of int8 or int4, not by this key"
+}
