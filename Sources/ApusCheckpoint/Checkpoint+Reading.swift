@@ -44,8 +44,13 @@ extension Checkpoint {
         let file = try Self.onnxPath(directory, transformer)
         source = .onnx(try ONNXFile(path: file))
         dimensions = nil
-        let positions = try Self.positions(transformer)
-        maxTokens = min(settings.maxSequenceLength ?? .max, positions ?? .max, positions == nil ? Self.tokenizerLimit(transformer) : .max)
+        if let positions = try Self.positions(transformer) {
+            maxTokens = min(settings.maxSequenceLength ?? .max, positions)
+        } else if let stated = settings.maxSequenceLength {
+            maxTokens = stated
+        } else {
+            maxTokens = try SentenceSettings.tokenizerLimit(transformer) ?? Self.defaultMaxTokens
+        }
     }
 
     /// The ONNX file to serve: model.onnx, onnx/model.onnx or the only one there is.
@@ -103,13 +108,5 @@ extension Checkpoint {
                 place: reader.place(of: "max_position_embeddings"))
         }
         return positions - offset
-    }
-
-    private static func tokenizerLimit(_ directory: ModelDirectory) -> Int {
-        // Tokenizers without a limit write a number of thirty digits here.
-        let reader = try? directory.jsonIfPresent("tokenizer_config.json")
-        let limit = try? reader?.optionalInteger("model_max_length")
-        guard let limit, (1...1 << 20).contains(limit) else { return defaultMaxTokens }
-        return limit
     }
 }

@@ -13,7 +13,7 @@ package struct Checkpoint: Sendable {
     /// What follows the transformer; a pooling module first.
     package let modules: [SentenceModule]
     /// The most tokens of one input, special tokens included: `max_seq_length` of sentence_bert_config.json, else the positions that the
-    /// network has.
+    /// network has; never more than those.
     package let maxTokens: Int
     package let tokenizerPath: String
     /// Elements of a text's vector; nil for ONNX files, which tell it only once they are loaded.

@@ -20,6 +20,16 @@ struct CheckpointTests {
         #expect(try Checkpoint(directory: directory.path).maxTokens == row.maxTokens)
     }
 
+    @Test(arguments: [(#"{"model_max_length":6}"#, 6), (#"{"model_max_length":1000000000000000019884624838656}"#, 10), ("{}", 10)])
+    func `sentence settings without a length leave it to the tokenizer's`(_ row: (config: String, maxTokens: Int)) throws {
+        let directory = try directory()
+        try directory.write("tokenizer_config.json", row.config)
+        try directory.write("sentence_bert_config.json", #"{"transformer_task":"feature-extraction"}"#)
+        #expect(try Checkpoint(directory: directory.path).maxTokens == row.maxTokens)
+        try directory.remove("sentence_bert_config.json")
+        #expect(try Checkpoint(directory: directory.path).maxTokens == 10)
+    }
+
     @Test(arguments: [#"{"max_seq_length":0}"#, #"{"max_seq_length":-1}"#, #"{"max_seq_length":"7"}"#, #"{"do_lower_case":1}"#, "{"])
     func `malformed sentence settings are refused by their file`(_ settings: String) throws {
         let directory = try directory()
