@@ -55,7 +55,7 @@ BROKEN = {
     "negative port": ("config.yaml", "server:\n  port: -1\n"),
     "key twice": ("config.yaml", "server:\n  port: 8080\n  port: 8081\n"),
     "key twice in TOML": ("config.toml", "[server]\nport = 8080\nport = 8081\n"),
-    "unknown precision": ("config.yaml", "gpu:\n  precision: fp12\n"),
+    "unknown precision": ("config.yaml", "precision: fp12\n"),
     "unknown format": ("config.ini", "[server]\nport = 8080\n"),
 }
 
