@@ -35,7 +35,7 @@ test: test-swift examples test-integration ## set up, build and run all tests
 test-swift: setup
 	$(SWIFT) build -c release --build-tests
 	scripts/check_imports.py
-	$(SWIFT) test -c release --skip-build
+	$(SWIFT) test -c release --skip-build --disable-xctest
 
 examples: setup
 	@for package in $(EXAMPLES); do \

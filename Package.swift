@@ -95,6 +95,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
+            name: "TokenizerBenchmark", dependencies: ["ApusErrors", "ApusTokenizers"], path: "Benchmarks/TokenizerBenchmark",
+            swiftSettings: settings),
+        .executableTarget(
             name: "EmbedBenchmark",
             dependencies: [
                 "Apus", "ApusErrors", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusGraph", "ApusORT", "ApusRuntime",
@@ -102,10 +105,25 @@ let package = Package(
             ],
             path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
+        tests(
+            "ApusEmbeddings",
+            [
+                "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusTokenizers",
+            ]),
+        tests("Apus", ["Apus"]),
+        tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
+        tests("ApusConfiguration", ["ApusErrors", "ApusTensor", "ApusConfiguration"]),
+        tests(
+            "ApusHTTP",
+            ["ApusErrors", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),
+        tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
+        tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
+        tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .product(name: "MetricsTestKit", package: "swift-metrics")]),
+        tests("ApusTokenizers", ["ApusErrors", "ApusJSON", "ApusTokenizers"], resources: [.copy("Resources")]),
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "ApusErrors", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
+                "Apus", "ApusErrors", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
             ],
             path: "IntegrationTests/EngineTests", swiftSettings: settings),
     ]

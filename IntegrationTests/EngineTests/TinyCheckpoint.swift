@@ -32,9 +32,17 @@ struct TinyCheckpoint: CustomTestStringConvertible {
         var vectors: [[Float]]
     }
 
+    private func document() throws -> JSONValue {
+        try JSONValue(parsing: Array(try Data(contentsOf: URL(fileURLWithPath: "\(directory)/golden.json"))))
+    }
+
+    func texts() throws -> [String] {
+        guard case .object(let object) = try document(), case .array(let texts)? = object["texts"] else { return [] }
+        return texts.compactMap { if case .string(let text) = $0 { text } else { nil } }
+    }
+
     func golden() throws -> Golden {
-        let data = try Data(contentsOf: URL(fileURLWithPath: "\(directory)/golden.json"))
-        let document = try JSONValue(parsing: Array(data))
+        let document = try document()
         let ids: [[Int32]] = Self.rows(document, "input_ids") { if case .integer(let value) = $0 { Int32(value) } else { nil } }
         let vectors: [[Float]] = Self.rows(document, "embeddings") {
             switch $0 {

@@ -47,10 +47,12 @@ package final class EngineRoom: Sendable {
                 .unsupportedPrecision, "models run in fp32 on \(device), \(precision.rawValue) is not available on it",
                 advice: "Use --precision fp32 or auto")
         }
-        let checkpoint = try Checkpoint(directory: directory)
-        let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
+        // Files are read and hashed on a lane's thread: that blocks, and Swift's cooperative pool is not for blocking.
+        let (checkpoint, tokenizer, sha256) = try await onLane { () throws(ApusError) in
+            let checkpoint = try Checkpoint(directory: directory)
+            return (checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), try checkpoint.weightsSHA256())
+        }
         let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, optimization: optimization)
-        let sha256 = try checkpoint.weightsSHA256()
         let proof = try await prove(
             encoder, checkpoint, tokenizer, KnownAnswerStore.Key(weights: sha256, directory: directory))
         checkpoint.releaseMappedPages()

@@ -35,6 +35,7 @@ package final class EmbeddingScheduler: Sendable {
         count: Int, deadline: ContinuousClock.Instant?,
         _ sequences: (Range<Int>) throws(ApusError) -> [EncoderBatch.Sequence]
     ) async throws(ApusError) -> EmbeddedSequences {
+        guard count > 0 else { return EmbeddedSequences(count: 0, dimensions: encoder.dimensions) }
         let id = state.withLock { state in
             state.nextID += 1
             state.requests[state.nextID] = EmbeddingRequest(count: count, dimensions: encoder.dimensions)

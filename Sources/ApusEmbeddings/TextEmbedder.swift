@@ -37,6 +37,9 @@ package final class TextEmbedder: Sendable {
         scheduler = EmbeddingScheduler(encoder: encoder, executor: executor, limits: limits, metrics: metrics)
     }
 
+    /// Tokens that wait for a lane.
+    package var waitingTokens: Int { scheduler.waitingTokens }
+
     /// Embeds `inputs` and answers in their order.
     ///
     /// Throws `context_length_exceeded` under ``Truncation/refuse``, `invalid_token`, `empty_input` for an input without any

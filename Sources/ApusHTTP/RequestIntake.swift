@@ -110,7 +110,7 @@ struct RequestIntake {
         case .invalidVersion:
             ApusError(.invalidRequest, "only HTTP/1.0 and HTTP/1.1 are spoken here")
         default:
-            ApusError(.invalidRequest, "this is not an HTTP/1.1 request")
+            ApusError(.invalidRequest, "the request is not well-formed HTTP")
         }
     }
 

@@ -10,9 +10,9 @@ final class Lane: Sendable {
     init(name: String) {
         let queue = queue
         let thread = Thread {
+            Thread.current.name = name
             while let work = queue.next() { work() }
         }
-        thread.name = name
         // Deep operator nesting inside the engine runs on this stack.
         thread.stackSize = 8 << 20
         thread.start()

@@ -1,0 +1,69 @@
+import ApusErrors
+import ApusExecution
+import ApusTensor
+import Dispatch
+import Synchronization
+
+/// An executor whose model is arithmetic a test can predict, and whose lanes stand still until they are told to go on.
+final class ScriptedExecutor: Executor {
+    let device = DeviceID(.cpu, 0)
+    let laneCount: Int
+    let model: ScriptedModel
+    private let lanes: [DispatchQueue]
+
+    init(lanes: Int = 1, holding: Bool = false) {
+        laneCount = lanes
+        model = ScriptedModel(holding: holding)
+        self.lanes = (0..<lanes).map { DispatchQueue(label: "lane \($0)") }
+    }
+
+    func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel { model }
+
+    func submit(to lane: Int, _ work: @escaping @Sendable () -> Void) {
+        lanes[lane].async(execute: work)
+    }
+}
+
+/// Gives each sequence the vector (sum of its ids, number of its ids).
+final class ScriptedModel: LoadedModel {
+    let inputs = [
+        ValueDescription("input_ids", .int32, [.fixed(1), .symbolic("T")]),
+        ValueDescription("last_position", .int32, [.symbolic("B")]),
+    ]
+    let outputs = [ValueDescription("embeddings", .float32, [.symbolic("B"), .fixed(2)])]
+    private let gate: DispatchSemaphore?
+    private let state = Mutex<(runs: [[Int32]], failures: Int)>(([], 0))
+
+    init(holding: Bool) {
+        gate = holding ? DispatchSemaphore(value: 0) : nil
+    }
+
+    /// Lets one held run go on.
+    func release() { gate?.signal() }
+
+    /// The next `count` runs fail.
+    func fail(next count: Int) { state.withLock { $0.failures = count } }
+
+    /// The ids of every run so far, its sequences one after the other.
+    var runs: [[Int32]] { state.withLock { $0.runs } }
+
+    func run(_ tensors: [String: HostTensor]) throws(ApusError) -> [HostTensor] {
+        guard case .int32(let ids)? = tensors["input_ids"]?.elements, case .int32(let lasts)? = tensors["last_position"]?.elements
+        else { throw ApusError(.engineFailure, "inputs are missing") }
+        let fails = state.withLock { state in
+            state.runs.append(ids)
+            defer { state.failures = max(0, state.failures - 1) }
+            return state.failures > 0
+        }
+        gate?.wait()
+        if fails { throw ApusError(.engineFailure, "scripted") }
+        var rest = ids[...]
+        var vectors: [Float] = []
+        for last in lasts {
+            let own = rest.prefix(Int(last) + 1)
+            rest = rest.dropFirst(own.count)
+            vectors += [Float(own.reduce(0, +)), Float(own.count)]
+        }
+        return [HostTensor([lasts.count, 2], .float32(vectors))]
+    }
+}
