@@ -2,9 +2,9 @@
 
 Identical ids need identical tables, and the Rust crates behind `tokenizers` each carry their own Unicode version. So
 nearly everything here is probed from the installed package over all code points; only the grapheme break properties
-come from the `regex` module.
+come from a release of the `regex` module that has Unicode 17, as the segmentation of that `tokenizers` has.
 
-Usage: python scripts/make_unicode_tables.py     (needs: pip install tokenizers==0.23.3 regex==2026.11.15)
+Usage: python scripts/make_unicode_tables.py     (needs: pip install tokenizers==0.23.3 regex==2025.11.3)
 """
 import pathlib
 import sys
@@ -66,25 +66,22 @@ def pieces_between_letters(splitter):
 
 def combining_classes(nfd):
     """Canonical combining classes, from the order in which NFD puts two marks."""
+    # U+0345 has the highest class; every other mark moves in front of it.
+    top = chr(0x345)
+    joined = nfd.normalize_str(SEPARATOR.join("a" + top + chr(c) for c in ALL)).split(SEPARATOR)
+    position = ALL.index(1)
+    joined[position:position + 2] = ["a" + top + SEPARATOR]
+    marks = [c for c, p in zip(ALL, joined) if p == "a" + chr(c) + top and chr(c) != top]
+    # One reference for each class, of the marks that the package knows as such.
     references = {}
-    for c in ALL:
-        k = unicodedata.combining(chr(c))
-        if k and k not in references:
-            references[k] = chr(c)
-    top = references[240]
+    for c in marks:
+        references.setdefault(unicodedata.combining(chr(c)), chr(c))
+    references.pop(0, None)
 
     def before(x, y):
         return nfd.normalize_str("a" + y + x) == "a" + x + y and nfd.normalize_str("a" + x + y) == "a" + x + y
 
-    swapped = {}
-    joined = nfd.normalize_str(SEPARATOR.join("a" + top + chr(c) for c in ALL)).split(SEPARATOR)
-    joined = [p for p in joined]
-    position = ALL.index(1)
-    joined[position:position + 2] = ["a" + top + SEPARATOR]
-    marks = [c for c, p in zip(ALL, joined) if p == "a" + chr(c) + top and chr(c) != top]
-    for c in marks:
-        swapped[c] = max((k for k, r in references.items() if chr(c) == r or not before(chr(c), r)), default=0)
-        assert swapped[c] in references
+    swapped = {c: max(k for k, r in references.items() if chr(c) == r or not before(chr(c), r)) for c in marks}
     swapped[ord(top)] = 240
     return swapped
 

@@ -80,6 +80,13 @@ extension JSONReader {
         }
     }
 
+    /// - Throws: when `token` is longer than a trie takes.
+    func checkLength(_ token: some Collection<UInt8>, _ key: String) throws(ApusError) {
+        guard token.count <= DoubleArrayTrie.keyLengthLimit else {
+            throw failure(key, "a token of more than \(DoubleArrayTrie.keyLengthLimit) bytes is not supported")
+        }
+    }
+
     func unknownType(_ type: String, _ room: String) -> ApusError {
         failure("type", "the \(room) '\(type)' is not supported")
     }

@@ -42,6 +42,7 @@ extension Vocabulary {
 extension WordPieceModel {
     init(_ json: JSONReader) throws(ApusError) {
         let vocabulary = try Vocabulary(json)
+        for entry in vocabulary.entries { try json.checkLength(entry.bytes, "vocab") }
         let unknown = try json.string("unk_token")
         guard let unknownID = vocabulary.id(of: unknown) else {
             throw json.failure("unk_token", "the token '\(unknown)' is not in the vocabulary")
@@ -72,7 +73,9 @@ extension UnigramModel {
                 throw json.failure("vocab[\(index)]", "a token and its score are wanted")
             }
             scores.append(try pair[1].numberValue(at: json.place(of: "vocab[\(index)][1]"), code: .invalidTokenizer))
-            _ = vocabulary.insert(Array(token.utf8), id: index)
+            let bytes = Array(token.utf8)
+            try json.checkLength(bytes, "vocab[\(index)][0]")
+            _ = vocabulary.insert(bytes, id: index)
         }
         var unknownID: Int32?
         if let id = try json.optionalInteger("unk_id") {

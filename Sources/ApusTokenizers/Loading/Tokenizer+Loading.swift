@@ -50,9 +50,7 @@ extension Tokenizer {
                 content: try part.bytes("content"), isSingleWord: try part.bool("single_word"),
                 stripsLeft: try part.bool("lstrip"), stripsRight: try part.bool("rstrip"),
                 isNormalized: try part.bool("normalized"), isSpecial: try part.bool("special"))
-            guard token.content.count <= AddedTokenMatcher.lengthLimit else {
-                throw part.failure("content", "a token of more than \(AddedTokenMatcher.lengthLimit) bytes is not supported")
-            }
+            try part.checkLength(token.content, "content")
             tokens.append(token)
         }
         return tokens

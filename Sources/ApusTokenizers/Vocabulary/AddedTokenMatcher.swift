@@ -5,9 +5,6 @@ struct AddedTokenMatcher: Sendable {
     private let tokens: [AddedToken]
     private let ids: [Int32]
 
-    /// A longer token would make the time of matching grow beyond what is linear in the text.
-    static let lengthLimit = 1_024
-
     /// - Parameter patterns: what to look for, with the token and the id it stands for.
     init(_ patterns: [(pattern: [UInt8], token: AddedToken, id: Int32)]) {
         let patterns = patterns.filter { !$0.pattern.isEmpty }
@@ -27,6 +24,7 @@ struct AddedTokenMatcher: Sendable {
         if !isEmpty {
             trie.withWalker { walker in
                 var index = 0
+                var spaces = SpaceRun()
                 while index < text.count {
                     guard isFirstByte[Int(text[index])] else {
                         index += 1
@@ -43,11 +41,12 @@ struct AddedTokenMatcher: Sendable {
                     if token.isSingleWord, !Self.isBetweenWords(match, in: text) { continue }
                     var start = match.lowerBound
                     if token.stripsLeft {
-                        start = max(covered, Self.start(ofSpaceBefore: start, in: text))
+                        start = max(covered, Self.start(ofSpaceBefore: start, in: text, notBefore: covered))
                     }
-                    let end = token.stripsRight ? Self.end(ofSpaceAfter: match.upperBound, in: text) : match.upperBound
+                    let end = token.stripsRight ? spaces.end(from: match.upperBound, in: text) : match.upperBound
                     if covered < start { emit(covered..<start, nil) }
-                    emit(start..<max(start, end), ids[Int(value)])
+                    // Nothing is left of a token whose spaces the one before has taken.
+                    if start < end { emit(start..<end, ids[Int(value)]) }
                     covered = end
                 }
             }
@@ -67,10 +66,10 @@ struct AddedTokenMatcher: Sendable {
         return true
     }
 
-    private static func start(ofSpaceBefore index: Int, in text: UTF8Bytes) -> Int {
+    private static func start(ofSpaceBefore index: Int, in text: UTF8Bytes, notBefore limit: Int) -> Int {
         let tables = UnicodeTables.shared
         var start = index
-        while start > 0 {
+        while start > limit {
             let before = text.start(ofScalarBefore: start)
             guard tables.properties(of: text.scalar(at: before).value).isSpaceOfTokens else { break }
             start = before
@@ -78,14 +77,22 @@ struct AddedTokenMatcher: Sendable {
         return start
     }
 
-    private static func end(ofSpaceAfter index: Int, in text: UTF8Bytes) -> Int {
-        let tables = UnicodeTables.shared
-        var end = index
-        while end < text.count {
-            let (scalar, length) = text.scalar(at: end)
-            guard tables.properties(of: scalar).isSpaceOfTokens else { break }
-            end += length
+    /// The run of white space that was read last, remembered because tokens may themselves be spaces: reading the run
+    /// again for each of them would take quadratic time.
+    private struct SpaceRun {
+        private var known = 0..<0
+
+        mutating func end(from index: Int, in text: UTF8Bytes) -> Int {
+            if known.contains(index) { return known.upperBound }
+            let tables = UnicodeTables.shared
+            var end = index
+            while end < text.count {
+                let (scalar, length) = text.scalar(at: end)
+                guard tables.properties(of: scalar).isSpaceOfTokens else { break }
+                end += length
+            }
+            known = index..<end
+            return end
         }
-        return end
     }
 }

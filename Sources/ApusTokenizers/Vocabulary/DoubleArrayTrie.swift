@@ -17,6 +17,8 @@ struct DoubleArrayTrie: Sendable {
     }
 
     private var units: [Unit]
+    /// The longest key, in bytes, that a file may bring: walking from every position of a text then takes linear time.
+    static let keyLengthLimit = 1_024
     static let root = Node(index: 0)
 
     /// - Parameter keys: non-empty byte strings with values of at least 0. Of equal keys the last one counts.
