@@ -4,13 +4,19 @@ import TOMLKit
 enum TOMLDocument {
     static func parse(_ text: String, name: String) -> (root: ConfigurationNode, problems: [ConfigurationProblem]) {
         let lines = TOMLLines(text)
-        let problems = lines.duplicates.map { duplicate in
+        var problems = lines.duplicates.map { duplicate in
             ConfigurationProblem(
                 origin: .file(name, line: duplicate.line), key: duplicate.path,
                 message: "the key is written twice, first in line \(duplicate.firstLine)")
         }
+        problems += lines.namelessHeaders.map { line in
+            ConfigurationProblem(origin: .file(name, line: line), key: "", message: "this is not TOML: a table has no name")
+        }
+        problems += lines.unmatchedBrackets.map { line in
+            ConfigurationProblem(origin: .file(name, line: line), key: "", message: "this is not TOML: brackets do not match")
+        }
         do {
-            let table = try TOMLTable(string: lines.textWithoutDuplicates)
+            let table = try TOMLTable(string: lines.soundText)
             return (section(table, path: "", line: 1, lines), problems)
         } catch {
             let line = (error as? TOMLParseError)?.source.begin.line ?? 1

@@ -1,5 +1,6 @@
 // Own because TOMLKit keeps no positions and stops at the first key written twice. This is no second parser: it follows headers, keys and
-// the extent of values, leaves everything it does not understand to TOMLKit's errors, and is asked for nothing but lines.
+// the extent of values, leaves what it does not understand to TOMLKit's errors, and is asked for nothing but lines; except for headers
+// without a name and brackets that do not match, on which assertions of TOMLKit 0.6.0 end the process.
 
 /// The lines of the keys in a TOML text.
 struct TOMLLines {
@@ -10,6 +11,10 @@ struct TOMLLines {
     }
 
     private(set) var duplicates: [Duplicate] = []
+    /// The lines of headers without a name.
+    private(set) var namelessHeaders: [Int] = []
+    /// The lines of values whose brackets do not match.
+    private(set) var unmatchedBrackets: [Int] = []
     private var lines: [String: Int] = [:]
     private var bytes: [UInt8]
     private var position = 0
@@ -26,8 +31,8 @@ struct TOMLLines {
     /// The line where a key or table is written, `gpu.batch.max_size`, `models[1].path`; nil for keys within inline tables.
     func line(of path: String) -> Int? { lines[path] }
 
-    /// The text with blanks in the place of what is listed in ``duplicates``, so that all lines stay where they are.
-    var textWithoutDuplicates: String { String(decoding: bytes, as: UTF8.self) }
+    /// The text with blanks in the place of all that is listed above, so that all lines stay where they are.
+    var soundText: String { String(decoding: bytes, as: UTF8.self) }
 
     private mutating func scan() {
         while position < bytes.count {
@@ -45,28 +50,33 @@ struct TOMLLines {
 
     private mutating func scanHeader() {
         let start = position
+        let startLine = line
         let isArray = position + 1 < bytes.count && bytes[position + 1] == UInt8(ascii: "[")
         position += isArray ? 2 : 1
         let parts = scanKey()
         skipLine()
-        guard !parts.isEmpty else { return }
+        guard !parts.isEmpty else {
+            namelessHeaders.append(startLine)
+            skipSection()
+            return blank(from: start)
+        }
         var path = ""
         for (index, part) in parts.enumerated() {
             path += path.isEmpty ? part : "." + part
             let isLast = index == parts.count - 1
             if isLast, isArray {
                 arrayCounts[path, default: 0] += 1
-                if lines[path] == nil { lines[path] = line }
+                if lines[path] == nil { lines[path] = startLine }
             }
             if let count = arrayCounts[path], !isLast || isArray { path += "[\(count - 1)]" }
         }
         table = path
         if let firstLine = lines[path] {
-            duplicates.append(Duplicate(path: path, line: line, firstLine: firstLine))
+            duplicates.append(Duplicate(path: path, line: startLine, firstLine: firstLine))
             skipSection()
             blank(from: start)
         } else {
-            lines[path] = line
+            lines[path] = startLine
         }
     }
 
@@ -81,7 +91,7 @@ struct TOMLLines {
             case UInt8(ascii: "#"): skipLine()
             default:
                 _ = scanKey()
-                skipValue()
+                _ = skipValue()
             }
         }
     }
@@ -91,7 +101,10 @@ struct TOMLLines {
         let startLine = line
         let parts = scanKey()
         guard !parts.isEmpty, position < bytes.count, bytes[position] == UInt8(ascii: "=") else { return skipLine() }
-        skipValue()
+        guard skipValue() else {
+            unmatchedBrackets.append(startLine)
+            return blank(from: start)
+        }
         let path = ([table] + parts).filter { !$0.isEmpty }.joined(separator: ".")
         if let firstLine = lines[path] {
             duplicates.append(Duplicate(path: path, line: startLine, firstLine: firstLine))
@@ -127,25 +140,30 @@ struct TOMLLines {
     }
 
     /// Moves behind a value: to the end of the line on which no bracket or string is open.
-    private mutating func skipValue() {
-        var depth = 0
+    /// - Returns: whether every bracket has its counterpart.
+    private mutating func skipValue() -> Bool {
+        var open: [UInt8] = []
+        var isMatched = true
         while position < bytes.count {
-            switch bytes[position] {
+            let byte = bytes[position]
+            switch byte {
             case UInt8(ascii: "\n"):
-                if depth <= 0 { return }
+                if open.isEmpty { return isMatched }
                 line += 1
                 position += 1
             case UInt8(ascii: "#"): skipLine()
             case UInt8(ascii: "\""), UInt8(ascii: "'"): skipString()
             case UInt8(ascii: "["), UInt8(ascii: "{"):
-                depth += 1
+                open.append(byte)
                 position += 1
             case UInt8(ascii: "]"), UInt8(ascii: "}"):
-                depth -= 1
+                // In ASCII a closing bracket stands two behind its opening one.
+                if open.popLast() != byte - 2 { isMatched = false }
                 position += 1
             default: position += 1
             }
         }
+        return isMatched && open.isEmpty
     }
 
     private mutating func skipString() {

@@ -63,6 +63,10 @@ struct ConfigurationProblemTests {
         ("[[models]]\npath = \"\"\"a\nb\"\"\"\n[[models]]\npath = 'b'\nidd = 1", "a.toml:6: models[1].idd: unknown key 'idd': did you mean 'id'?"),
         ("[server]\nport = 1\nhost = 'h'\nport = 2", "a.toml:4: server.port: the key is written twice, first in line 2"),
         ("[server]\nport = 1\n[gpu]\n[server]\nport = 2\n[gpu.batch]\nmax_sise = 1", "a.toml:4: server: the key is written twice, first in line 1|a.toml:7: gpu.batch.max_sise: unknown key 'max_sise': did you mean 'max_size'?"),
+        ("[]\nport = 1\n[server]\nprot = 1", "a.toml:1: this is not TOML: a table has no name|a.toml:4: server.prot: unknown key 'prot': did you mean 'port'?"),
+        ("[[.a]]", "a.toml:1: this is not TOML: a table has no name"),
+        ("x = 1 # [\n[ =", "a.toml:2: this is not TOML: a table has no name|a.toml:1: x: unknown key 'x'"),
+        ("models = [ } ]\nx = 1", "a.toml:1: this is not TOML: brackets do not match|a.toml:2: x: unknown key 'x'"),
         ("port 1", "a.toml:1: this is not TOML: Error while parsing key-value pair: expected '=', saw '1'"),
         ("[server]\nport = 99999999999999999999", "a.toml:2: this is not TOML: Error while parsing decimal integer: '99999999999999999999' is not representable in 64 bits"),
     ])
