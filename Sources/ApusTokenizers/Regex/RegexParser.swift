@@ -13,6 +13,8 @@ struct RegexParser {
     static let depthLimit = 64
     /// The highest count in an interval such as `{2,8}`.
     static let countLimit = 1_000
+    /// The most quantifiers on top of each other.
+    static let quantifierLimit = 8
 
     private init(_ pattern: String) {
         scalars = pattern.unicodeScalars.map(\.value)
@@ -161,6 +163,7 @@ struct RegexParser {
 
     private mutating func quantifiers(on atom: RegexSyntaxTree) throws(RegexFailure) -> RegexSyntaxTree {
         var tree = atom
+        var count = 0
         while true {
             var repetition: RegexRepetition
             var isInterval = false
@@ -176,6 +179,8 @@ struct RegexParser {
             } else {
                 return tree
             }
+            count += 1
+            guard count <= Self.quantifierLimit else { throw failure("a pile of quantifiers") }
             if skip("?") {
                 if isInterval, repetition.minimum == repetition.maximum { throw failure("'{n}?'") }
                 repetition.isGreedy = false
@@ -185,6 +190,9 @@ struct RegexParser {
             }
             switch tree {
             case .lookahead, .lookbehind, .endOfText: throw failure("a quantifier on an assertion")
+            case _ where repetition.maximum == nil && tree.emptiness == .preferred:
+                // Oniguruma leaves such a loop after an empty round; an automaton cannot tell the rounds apart.
+                throw failure("repeating what would rather match nothing")
             default: tree = .repetition(tree, repetition)
             }
         }
