@@ -15,6 +15,9 @@ enum TOMLDocument {
         problems += lines.unmatchedBrackets.map { line in
             ConfigurationProblem(origin: .file(name, line: line), key: "", message: "this is not TOML: brackets do not match")
         }
+        problems += lines.dates.map { line in
+            ConfigurationProblem(origin: .file(name, line: line), key: "", message: "no setting is a date or a time")
+        }
         do {
             let table = try TOMLTable(string: lines.soundText)
             return (section(table, path: "", line: 1, lines), problems)

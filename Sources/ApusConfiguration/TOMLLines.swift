@@ -1,6 +1,6 @@
 // Own because TOMLKit keeps no positions and stops at the first key written twice. This is no second parser: it follows headers, keys and
 // the extent of values, leaves what it does not understand to TOMLKit's errors, and is asked for nothing but lines; except for headers
-// without a name and brackets that do not match, on which assertions of TOMLKit 0.6.0 end the process.
+// without a name, brackets that do not match, and dates, some of which meet assertions of TOMLKit 0.6.0 that end the process.
 
 /// The lines of the keys in a TOML text.
 struct TOMLLines {
@@ -13,8 +13,16 @@ struct TOMLLines {
     private(set) var duplicates: [Duplicate] = []
     /// The lines of headers without a name.
     private(set) var namelessHeaders: [Int] = []
-    /// The lines of values whose brackets do not match.
+    /// The lines of keys whose value has brackets that do not match.
     private(set) var unmatchedBrackets: [Int] = []
+    /// The lines of keys whose value has a date or time, which no setting takes.
+    private(set) var dates: [Int] = []
+
+    private enum Value {
+        case sound
+        case unmatched
+        case date
+    }
     private var lines: [String: Int] = [:]
     private var bytes: [UInt8]
     private var position = 0
@@ -101,8 +109,13 @@ struct TOMLLines {
         let startLine = line
         let parts = scanKey()
         guard !parts.isEmpty, position < bytes.count, bytes[position] == UInt8(ascii: "=") else { return skipLine() }
-        guard skipValue() else {
+        switch skipValue() {
+        case .sound: break
+        case .unmatched:
             unmatchedBrackets.append(startLine)
+            return blank(from: start)
+        case .date:
+            dates.append(startLine)
             return blank(from: start)
         }
         let path = ([table] + parts).filter { !$0.isEmpty }.joined(separator: ".")
@@ -140,15 +153,14 @@ struct TOMLLines {
     }
 
     /// Moves behind a value: to the end of the line on which no bracket or string is open.
-    /// - Returns: whether every bracket has its counterpart.
-    private mutating func skipValue() -> Bool {
+    private mutating func skipValue() -> Value {
         var open: [UInt8] = []
-        var isMatched = true
+        var result = Value.sound
         while position < bytes.count {
             let byte = bytes[position]
             switch byte {
             case UInt8(ascii: "\n"):
-                if open.isEmpty { return isMatched }
+                if open.isEmpty { return result }
                 line += 1
                 position += 1
             case UInt8(ascii: "#"): skipLine()
@@ -158,12 +170,25 @@ struct TOMLLines {
                 position += 1
             case UInt8(ascii: "]"), UInt8(ascii: "}"):
                 // In ASCII a closing bracket stands two behind its opening one.
-                if open.popLast() != byte - 2 { isMatched = false }
+                if open.popLast() != byte - 2 { result = .unmatched }
                 position += 1
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"):
+                if skipNumber(), result == .sound { result = .date }
             default: position += 1
             }
         }
-        return isMatched && open.isEmpty
+        return open.isEmpty ? result : .unmatched
+    }
+
+    /// Moves behind a word that starts like a number.
+    /// - Returns: whether it looks like a date or time: digits before a hyphen, or a colon anywhere.
+    private mutating func skipNumber() -> Bool {
+        let start = position
+        let ends = Array(" \t\r\n,]}#".utf8)
+        while position < bytes.count, !ends.contains(bytes[position]) { position += 1 }
+        let word = bytes[start..<position]
+        let afterDigits = word.drop { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        return word.contains(UInt8(ascii: ":")) || afterDigits.count < word.count && afterDigits.first == UInt8(ascii: "-")
     }
 
     private mutating func skipString() {
