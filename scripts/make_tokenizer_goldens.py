@@ -6,6 +6,7 @@ CORPORA holds short.txt and mixed.txt; needs: pip install tokenizers==0.23.3 sen
 import base64
 import json
 import pathlib
+import random
 import sys
 import tempfile
 from importlib.metadata import version
@@ -218,6 +219,83 @@ def spy(normalizer, pre_tokenizer):
                       "vocab": {f"<0x{b:02X}>": b for b in range(256)}, "merges": []}}
 
 
+DECODER_TOKENS = ["[UNK]", "hello", "##wor", "##ld", ".", ",", "do not", "n't", "'s", " ' ", "<0xE2>", "<0x82>", "<0xAC>",
+                  "<0x41>", "<0x+4>", "Ġa", "Ċ", "é", "▁x", "▁", "▁▁y▁", "low</w>", "er", "<pad>", "|", "|a|", "##", "  z ",
+                  "中", "âĤ¬", "âĤ", "are", "not", "[CLS]", "[SEP]"]
+
+
+def decoder_parts():
+    def strip(content, start, stop):
+        return {"type": "Strip", "content": content, "start": start, "stop": stop}
+
+    def replace(kind, pattern, content):
+        return {"type": "Replace", "pattern": {kind: pattern}, "content": content}
+
+    def metaspace(scheme):
+        return {"type": "Metaspace", "replacement": "▁", "prepend_scheme": scheme, "split": True}
+
+    def sequence(*members):
+        return {"type": "Sequence", "decoders": list(members)}
+
+    byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
+    return [None, {"type": "WordPiece", "prefix": "##", "cleanup": True}, {"type": "ByteFallback"}, {"type": "Fuse"},
+            {"type": "WordPiece", "prefix": "##", "cleanup": False}, {"type": "BPEDecoder", "suffix": "</w>"}, byte_level,
+            metaspace("always"), metaspace("never"), strip(" ", 1, 0), strip("é", 0, 1), replace("String", "▁", " "),
+            replace("Regex", r"\s+", "_"), replace("Regex", "l*", "-"),
+            {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": True},
+            {"type": "CTC", "pad_token": "<pad>", "word_delimiter_token": "|", "cleanup": False},
+            sequence(replace("String", "▁", " "), {"type": "ByteFallback"}, {"type": "Fuse"}, strip(" ", 2, 0)),
+            sequence(byte_level, replace("String", "o", "0"))]
+
+
+def processor_parts():
+    sep, cls = ["[SEP]", 34], ["[CLS]", 33]
+    bert = {"type": "BertProcessing", "sep": sep, "cls": cls}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
+
+    def text(name, kind):
+        return {"Sequence": {"id": name, "type_id": kind}}
+
+    special = {"SpecialToken": {"id": "two", "type_id": 7}}
+    template = {"type": "TemplateProcessing", "single": [special, text("A", 3)],
+                "pair": [text("B", 1), special, text("A", 2), text("B", 4)],
+                "special_tokens": {"two": {"id": "two", "ids": [34, 33], "tokens": ["[SEP]", "[CLS]"]}}}
+    return [None, bert, {"type": "RobertaProcessing", "sep": sep, "cls": cls, "trim_offsets": True,
+                         "add_prefix_space": False}, byte_level, template,
+            {"type": "Sequence", "processors": [byte_level, template]}]
+
+
+def parts():
+    """Decoders and post-processors one by one, over a WordLevel model."""
+    source = random.Random(3)
+    added = [{"id": i, "content": DECODER_TOKENS[i], "single_word": False, "lstrip": False, "rstrip": False,
+              "normalized": False, "special": True} for i in (33, 34)]
+    document = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
+                "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None, "decoder": None,
+                "model": {"type": "WordLevel", "unk_token": "[UNK]",
+                          "vocab": {t: i for i, t in enumerate(DECODER_TOKENS)}}}
+    # At least three tokens: BPEDecoder of the reference fails on none.
+    sequences = [[source.randrange(len(DECODER_TOKENS)) for _ in range(source.randint(3, 12))] for _ in range(60)]
+    record = {"document": document, "sequences": sequences, "decoders": [], "processors": []}
+    for decoder in decoder_parts():
+        tokenizer = Tokenizer.from_str(json.dumps({**document, "decoder": decoder}))
+        record["decoders"].append({
+            "decoder": decoder, "skipped": [tokenizer.decode(s) for s in sequences],
+            "kept": [tokenizer.decode(s, skip_special_tokens=False) for s in sequences]})
+    texts = ["hello er unknown", "", "are not [SEP] hello", "[CLS]"]
+    for processor in processor_parts():
+        tokenizer = Tokenizer.from_str(json.dumps({**document, "post_processor": processor}))
+        cases = []
+        for first in texts:
+            for second in [None] + texts:
+                for special in (True, False):
+                    encoding = tokenizer.encode(first, second, add_special_tokens=special)
+                    cases.append({"first": first, "second": second, "special": special, "ids": encoding.ids,
+                                  "types": encoding.type_ids})
+        record["processors"].append({"processor": processor, "cases": cases})
+    save(record, "parts.json")
+
+
 def main(corpora, minilm):
     OUT.mkdir(parents=True, exist_ok=True)
     corpus = {name: pathlib.Path(corpora, name + ".txt").read_text(encoding="utf-8").split("\n")[:-1]
@@ -266,6 +344,7 @@ def main(corpora, minilm):
         spies.append({"normalizer": shown, "pre_tokenizer": pre_tokenizer,
                       "fingerprints": [fingerprint(tokenizer.encode(t).ids) for t in texts]})
     save({"texts": texts, "model": spy(None, None), "components": spies}, "components.json")
+    parts()
     print(sum(f.stat().st_size for f in OUT.iterdir()), "bytes in", OUT)
 
 

@@ -33,7 +33,9 @@ extension BPEModel {
             case .string(let line):
                 if line.utf8.starts(with: "#version".utf8) { continue }
                 let parts = Array(line.utf8).split(separator: 0x20, omittingEmptySubsequences: false)
-                guard parts.count == 2 else { throw json.failure(place, "two tokens with one space between are wanted") }
+                guard parts.count == 2 else {
+                    throw json.failure(place, "two tokens with one space between are wanted")
+                }
                 (left, right) = (Array(parts[0]), Array(parts[1]))
             case .array(let pair):
                 guard pair.count == 2, case .string(let first) = pair[0], case .string(let second) = pair[1] else {

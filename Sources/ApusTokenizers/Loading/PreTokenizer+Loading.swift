@@ -41,7 +41,9 @@ extension PreTokenizer {
         }
     }
 
-    private static func behavior(_ json: JSONReader, default fallback: SplitBehavior?) throws(ApusError) -> SplitBehavior {
+    private static func behavior(
+        _ json: JSONReader, default fallback: SplitBehavior?
+    ) throws(ApusError) -> SplitBehavior {
         if json.object["behavior"] == nil, let fallback { return fallback }
         let name = try json.string("behavior")
         guard let behavior = SplitBehavior(rawValue: name) else {

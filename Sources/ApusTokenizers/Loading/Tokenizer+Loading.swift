@@ -17,7 +17,8 @@ extension Tokenizer {
         do throws(ApusError) {
             document = try JSONValue(parsing: bytes)
         } catch {
-            throw ApusError(.invalidTokenizer, error.message, place: "\(name), \(error.place ?? "")", advice: error.advice)
+            throw ApusError(
+                .invalidTokenizer, error.message, place: "\(name), \(error.place ?? "")", advice: error.advice)
         }
         let json = try JSONReader(document, place: "\(name): ", code: .invalidTokenizer)
         if let version = try json.optionalString("version"), version != "1.0" {

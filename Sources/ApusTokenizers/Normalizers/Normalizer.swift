@@ -144,7 +144,9 @@ enum Normalizer: Sendable {
                 copied = end
                 // What is put in goes back to where the last replaced byte came from.
                 if start < text.originLength {
-                    originLength = end <= text.originLength ? text.originLength + output.count - end : output.count - content.count
+                    originLength =
+                        end <= text.originLength
+                        ? text.originLength + output.count - end : output.count - content.count
                 }
             }
             output.append(contentsOf: bytes[copied...])

@@ -1,7 +1,7 @@
 /// A character map of sentencepiece: replacements found by a Darts double-array trie.
 ///
-/// Applied as `tokenizers` applies it: a grapheme cluster of fewer than six bytes is replaced whole when the trie has any
-/// prefix of it, and otherwise each of its characters is looked up.
+/// Applied as `tokenizers` applies it: a grapheme cluster of fewer than six bytes is replaced whole when the trie has
+/// any prefix of it, and otherwise each of its characters is looked up.
 struct PrecompiledCharacterMap: Sendable {
     private let units: [UInt32]
     /// Replacements, each ended by a zero byte.

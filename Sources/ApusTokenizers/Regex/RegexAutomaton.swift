@@ -69,7 +69,7 @@ struct RegexAutomaton {
         RegexFailure(reason: "the pattern needs an automaton of more than \(stateLimit) states or too many entries")
     }
 
-    /// The state before a scalar of class `reading` (nil: at the end of the text), when `following` is the one after it.
+    /// The state before a scalar of class `reading` (nil: at the end of the text), given the one after it.
     private mutating func state(
         after following: [UInt64], reading scalarClass: Int?, previous: Int?
     ) throws(RegexFailure) -> UInt16 {
@@ -101,7 +101,8 @@ struct RegexAutomaton {
                     let holds =
                         switch program.nodes[predecessor] {
                         case .lookahead(let body, let isNegative, _): isMember(body, of: members) != isNegative
-                        case .lookbehind(let set, let orStart, _): previous.map { classes.membership[set][$0] } ?? orStart
+                        case .lookbehind(let set, let orStart, _):
+                            previous.map { classes.membership[set][$0] } ?? orStart
                         case .endOfText: scalarClass == nil
                         default: true
                         }

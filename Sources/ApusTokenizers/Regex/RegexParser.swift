@@ -97,7 +97,9 @@ struct RegexParser {
 
     /// Some pairs of letters equal one ligature without regard to case; following that needs case tables.
     private func refuseFoldingPair(_ first: UInt32?, _ second: UInt32) throws(RegexFailure) {
-        guard let first, let left = UnicodeScalar(first | 0x20), let right = UnicodeScalar(second | 0x20) else { return }
+        guard let first, let left = UnicodeScalar(first | 0x20), let right = UnicodeScalar(second | 0x20) else {
+            return
+        }
         let pair = String(left) + String(right)
         if ["ss", "ff", "fi", "fl", "st"].contains(pair) {
             throw failure("'\(pair)' without regard to case")
@@ -110,7 +112,11 @@ struct RegexParser {
         case "(": return try group()
         case "[": return .scalar(try bracketed())
         case ".": return .scalar(ScalarSet.newline.inverted)
-        case "^": return .lookbehind(.newline, orStart: true)
+        case "^":
+            // A line that starts at the end of the text is none.
+            let isBeforeText = RegexSyntaxTree.lookahead(.endOfText, isNegative: true)
+            let isNewLine = RegexSyntaxTree.sequence([.lookbehind(.newline, orStart: false), isBeforeText])
+            return .alternatives([.lookbehind(ScalarSet([]), orStart: true), isNewLine])
         case "$": return .alternatives([.endOfText, .lookahead(.scalar(.newline), isNegative: false)])
         case "\\": return try escape()
         case "*", "+", "?": throw failure("a quantifier without anything to repeat")
