@@ -24,8 +24,12 @@ def export():
     if path.exists():
         return path
     os.environ["HF_HUB_OFFLINE"] = "1"
+    import warnings
+
     import torch
     from transformers import AutoModel
+
+    warnings.simplefilter("ignore")  # tracing warns of constants that hold for every input here
 
     class Hidden(torch.nn.Module):
         def __init__(self, model):
