@@ -86,7 +86,7 @@ let package = Package(
             [
                 "ApusErrors", "ApusTensor", .product(name: "TOMLKit", package: "TOMLKit"), .product(name: "Yams", package: "Yams"),
             ]),
-        room("ApusObservability", ["ApusErrors", .coreMetrics, .logging, .metrics]),
+        room("ApusObservability", ["ApusErrors", "ApusJSON", .coreMetrics, .logging, .metrics]),
         .executableTarget(
             name: "ApusCLI",
             dependencies: [
@@ -118,7 +118,7 @@ let package = Package(
             ["ApusErrors", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),
         tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
-        tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .product(name: "MetricsTestKit", package: "swift-metrics")]),
+        tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("ApusTokenizers", ["ApusErrors", "ApusJSON", "ApusTokenizers"], resources: [.copy("Resources")]),
         .testTarget(
             name: "EngineTests",
