@@ -25,12 +25,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
     let timeouts: HTTPConfiguration.Timeouts
     private let slowestReader: Int
     private let threads: ServerThreads
+    private let budget: BodyBudget
     private let responder: Responder
     private let refuser: Refuser
     var intake: RequestIntake
     var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     private var body = ByteBuffer()
+    /// What this connection has taken from the budget, for the body that arrives or is being answered.
+    private var heldBytes = 0
     private var answering: Task<Void, Never>?
     private var backlog = CircularBuffer<Backlog>()
     private var readIsPending = false
@@ -46,10 +49,12 @@ final class ConnectionHandler: ChannelDuplexHandler {
     init(
         configuration: HTTPConfiguration,
         threads: ServerThreads,
+        budget: BodyBudget,
         responder: @escaping Responder,
         refuser: @escaping Refuser
     ) {
         self.threads = threads
+        self.budget = budget
         timeouts = configuration.timeouts
         slowestReader = configuration.limits.slowestReader
         intake = RequestIntake(limits: configuration.limits)
@@ -81,6 +86,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         timer = nil
         deadline = nil
         backlog.removeAll()
+        letGo()
         context = nil
     }
 
@@ -134,7 +140,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 refuse(error)
             }
         case .body(var bytes):
-            if let error = intake.bodyArrived(bytes.readableBytes) {
+            if let error = intake.bodyArrived(bytes.readableBytes) ?? hold(bytes.readableBytes) {
                 refuse(error)
             } else if body.readableBytes == 0 {
                 body = bytes
@@ -149,6 +155,19 @@ final class ConnectionHandler: ChannelDuplexHandler {
             deadline = nil
             dispatch(request)
         }
+    }
+
+    private func hold(_ count: Int) -> ApusError? {
+        guard budget.take(count) else {
+            return ApusError(.overloaded, "too many large requests are being handled", advice: "Try again later")
+        }
+        heldBytes += count
+        return nil
+    }
+
+    private func letGo() {
+        budget.giveBack(heldBytes)
+        heldBytes = 0
     }
 
     private func dispatch(_ request: HTTPRequest) {
@@ -169,6 +188,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         guard answering != nil, let head else { return }
         answering = nil
         self.head = nil
+        letGo()
         guard let reply else {
             context?.close(promise: nil)
             return
@@ -215,6 +235,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         intake.refused()
         backlog.removeAll()
         body = ByteBuffer()
+        letGo()
         write(refuser(error), to: head, closes: true) { connection in
             guard let context = connection.context else { return }
             guard !connection.inputIsClosed else {

@@ -5,6 +5,8 @@ package struct HTTPConfiguration: Sendable, Equatable {
     package struct Limits: Sendable, Equatable {
         /// Bytes of a request body after chunked decoding.
         package var bodyBytes = 32 << 20
+        /// Bytes of all bodies that are held at once; a request that would exceed it is told to come back.
+        package var totalBodyBytes = 512 << 20
         /// Bytes of names and values in a header block, the target included.
         package var headerBytes = 80 << 10
         package var headerFields = 256
@@ -57,6 +59,7 @@ package struct HTTPConfiguration: Sendable, Equatable {
         }
         try Self.check(port, in: 0...65535, "server.port")
         try Self.check(limits.bodyBytes, in: 1...(1 << 31), "limits.body_bytes")
+        try Self.check(limits.totalBodyBytes, in: limits.bodyBytes...(1 << 40), "limits.total_body_bytes")
         try Self.check(limits.headerBytes, in: 256...(1 << 24), "limits.header_bytes")
         try Self.check(limits.headerFields, in: 1...100_000, "limits.header_fields")
         try Self.check(limits.targetBytes, in: 64...limits.headerBytes, "limits.target_bytes")

@@ -79,6 +79,7 @@ package struct HTTPServer: ServiceLifecycle.Service {
         let channel = ConnectionChannel(
             configuration: configuration,
             threads: threads,
+            budget: BodyBudget(limit: configuration.limits.totalBodyBytes),
             responder: { [router] request in await router.answer(request) },
             refuser: { [router] error in router.refuse(error) }
         )
@@ -97,20 +98,37 @@ package struct HTTPServer: ServiceLifecycle.Service {
             eventLoopGroup: threads.group,
             logger: quiet
         )
+        try await run(server)
+    }
+
+    /// Ends when the server does, or the drain time is over; then everything that is left is cancelled.
+    ///
+    /// The server runs in a task that does not see graceful shutdown. Left to itself it would begin its own in a task nobody waits for,
+    /// which may still look at the event loops when they are gone.
+    private func run(_ server: Server<ConnectionChannel>) async throws {
+        let running = Task.detached { try await server.run() }
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await server.run() }
-            group.addTask { [configuration, service, logger] in
+            group.addTask {
+                try await withTaskCancellationHandler {
+                    try await running.value
+                } onCancel: {
+                    running.cancel()
+                }
+            }
+            group.addTask { [service, logger] in
                 try await gracefulShutdown()
                 service.beginDraining()
                 logger.info("draining: no new connections, waiting for requests in flight")
+                try await server.shutdownGracefully()
+            }
+            group.addTask { [configuration, logger] in
+                try await gracefulShutdown()
                 try await Task.sleep(for: configuration.timeouts.drain)
                 logger.warning("the drain time is over, cutting off what is left")
             }
             defer { group.cancelAll() }
             try await group.next()
         }
-        // Its own shutdown runs beside `run` and looks at a promise of the event loops once more: they must not be gone by then.
-        if service.isDraining { try await server.shutdownGracefully() }
     }
 
     private func explained(_ error: any Error) -> any Error {

@@ -144,6 +144,35 @@ extension HTTPTests {
             }
         }
 
+        @Test("Bodies that together take more than the budget are told to come back, and their room is given back")
+        func bodyBudget() async throws {
+            var limits = HTTPConfiguration.Limits()
+            limits.bodyBytes = 10_000
+            limits.totalBodyBytes = 10_000
+            let gate = Gate()
+            try await TestServer.run(catalog: ScriptedCatalog(gate: gate), limits: limits) { server in
+                let text = String(repeating: "x", count: 6000)
+                let holder = try await server.connect()
+                try await holder.send(Wire.embed(#"{"model":"org/gated","input":"\#(text)"}"#))
+                var events = gate.events.makeAsyncIterator()
+                #expect(await events.next() == .arrived)
+
+                let refused = try await server.connect()
+                try await refused.send(Wire.embed(#"{"model":"m","input":"\#(text)"}"#))
+                let response = try await refused.response()
+                #expect(response.status == 503)
+                #expect(try response.error.code == "overloaded")
+                #expect(response["retry-after"] == "1")
+                try await server.expectGoodAnswer()
+
+                gate.open()
+                #expect(try await holder.response().status == 200)
+                let next = try await server.connect()
+                try await next.send(Wire.embed(#"{"model":"m","input":"\#(text)"}"#))
+                #expect(try await next.response().status == 200)
+            }
+        }
+
         @Test("A body shorter than its length is a fault once the client stops sending")
         func shortBody() async throws {
             try await TestServer.run { server in

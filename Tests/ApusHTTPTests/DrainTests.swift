@@ -118,6 +118,7 @@ extension HTTPTests {
             #expect(key { try HTTPConfiguration(port: 65536) } == "server.port")
             #expect(key { try HTTPConfiguration(eventLoopThreads: 0) } == "server.event_loop_threads")
             #expect(key { try HTTPConfiguration(limits: limits { $0.bodyBytes = 0 }) } == "limits.body_bytes")
+            #expect(key { try HTTPConfiguration(limits: limits { $0.totalBodyBytes = 1 }) } == "limits.total_body_bytes")
             #expect(key { try HTTPConfiguration(limits: limits { $0.headerBytes = .max }) } == "limits.header_bytes")
             #expect(key { try HTTPConfiguration(limits: limits { $0.headerFields = 0 }) } == "limits.header_fields")
             #expect(key { try HTTPConfiguration(limits: limits { $0.targetBytes = 1 << 20 }) } == "limits.target_bytes")
