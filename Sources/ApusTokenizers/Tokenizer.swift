@@ -18,7 +18,7 @@ package struct Tokenizer: Sendable {
     let bertPipeline: BertPipeline?
 
     init(
-        normalizer: Normalizer?, preTokenizer: PreTokenizer?, model: TokenModel, addedTokens: [AddedToken],
+        normalizer: Normalizer?, preTokenizer: PreTokenizer?, model: TokenModel, addedVocabulary: AddedVocabulary,
         postProcessor: PostProcessor, decoder: Decoder?
     ) {
         self.normalizer = normalizer
@@ -26,7 +26,7 @@ package struct Tokenizer: Sendable {
         self.model = model
         self.postProcessor = postProcessor
         self.decoder = decoder
-        addedVocabulary = AddedVocabulary(addedTokens, model: model.vocabulary, normalizer: normalizer)
+        self.addedVocabulary = addedVocabulary
         var rawModel: BPEModel?
         if case .bpe(let bpe) = model, let steps = preTokenizer?.steps, case .byteLevel? = steps.last {
             let spellings = steps.count { if case .byteLevel = $0 { true } else { false } }

@@ -26,16 +26,16 @@ extension Tokenizer {
         }
         let model = try TokenModel(json.part("model"))
         let normalizer = try json.optionalPart("normalizer").map { (part) throws(ApusError) in try Normalizer(part) }
-        let addedTokens = try Self.addedTokens(json)
-        let addedBound = AddedVocabulary(addedTokens, model: model.vocabulary, normalizer: normalizer).idBound
-        let vocabularySize = max(model.vocabulary.idBound, addedBound)
+        let addedVocabulary = AddedVocabulary(
+            try Self.addedTokens(json), model: model.vocabulary, normalizer: normalizer)
+        let vocabularySize = max(model.vocabulary.idBound, addedVocabulary.idBound)
         self.init(
             normalizer: normalizer,
             preTokenizer: try json.optionalPart("pre_tokenizer").map { (part) throws(ApusError) in
                 try PreTokenizer(part)
             },
             model: model,
-            addedTokens: addedTokens,
+            addedVocabulary: addedVocabulary,
             postProcessor: try json.optionalPart("post_processor").map { (part) throws(ApusError) in
                 try PostProcessor(part, vocabularySize: vocabularySize)
             } ?? .none,

@@ -30,11 +30,7 @@ enum Normalizer: Sendable {
         case .nmt:
             Self.mapScalars(&text, Self.appendNmt)
         case .byteLevel:
-            Self.mapScalars(&text) { scalar, output in
-                var bytes: [UInt8] = []
-                bytes.append(scalar: scalar)
-                for byte in bytes { output += ByteLevelAlphabet.spelling(of: byte) }
-            }
+            Self.spellBytes(&text)
         case .strip(let left, let right):
             Self.strip(&text, left: left, right: right)
         case .replace(let pattern, let content):
@@ -79,6 +75,18 @@ enum Normalizer: Sendable {
             return
         }
         for lower in tables.lower.sequence(of: scalar) { output.append(scalar: lower) }
+    }
+
+    private static func spellBytes(_ text: inout NormalizedText) {
+        var output: [UInt8] = []
+        output.reserveCapacity(text.bytes.count * 2)
+        var originLength = 0
+        text.bytes.withUnsafeBufferPointer { bytes in
+            ByteLevelAlphabet.spell(bytes.slice(0, text.originLength), into: &output)
+            originLength = output.count
+            ByteLevelAlphabet.spell(bytes.slice(text.originLength, bytes.count), into: &output)
+        }
+        text = NormalizedText(bytes: output, originLength: originLength)
     }
 
     private static func apply(_ form: NormalizationForm, to text: inout NormalizedText) {
