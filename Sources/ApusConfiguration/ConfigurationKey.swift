@@ -61,9 +61,10 @@ package struct ConfigurationKey: Sendable {
     }
 
     static func flag(
-        _ path: String, _ variables: String..., does summary: String, _ set: @escaping @Sendable (inout Configuration, Bool) -> Void
+        _ path: String, _ variables: String..., effect: Effect = .applies, does summary: String,
+        _ set: @escaping @Sendable (inout Configuration, Bool) -> Void
     ) -> Self {
-        Self(path, variables, .flag, .applies, summary) { if case .flag(let value) = $1 { set(&$0, value) } }
+        Self(path, variables, .flag, effect, summary) { if case .flag(let value) = $1 { set(&$0, value) } }
     }
 
     static func integer(

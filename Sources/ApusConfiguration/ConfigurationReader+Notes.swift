@@ -1,7 +1,5 @@
 import ApusTensor
 
-import ApusTensor
-
 extension ConfigurationReader {
     /// Finds settings that are fine alone and not together.
     mutating func checkTogether(_ machine: MachineFeatures) {

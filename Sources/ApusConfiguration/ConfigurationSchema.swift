@@ -42,17 +42,17 @@ package enum ConfigurationSchema {
     private static let batching: [ConfigurationKey] = [
         .integer("batching.token_budget", 1...1 << 30, "APUS_TOKEN_BUDGET", does: "Tokens of one batch") { $0.batching.tokenBudget = $1 },
         .integer("batching.max_batch_size", batchSizes, "APUS_MAX_BATCH_SIZE", does: "Sequences of one batch") { $0.batching.maxSize = $1 },
-        .integer("gpu.batch.default_size", batchSizes, does: "Sequences that a batch waits for") { $0.batching.preferredSize = $1 },
-        .integer("gpu.batch.batch_size", batchSizes, "MAGRAY_BATCH_SIZE", does: "Sequences that a batch waits for") {
-            $0.batching.preferredSize = $1
-        },
+        .integer("gpu.batch.default_size", batchSizes, effect: .none(lateBinding), does: "Sequences that a batch waits for") { $0.batching.preferredSize = $1 },
+        .integer(
+            "gpu.batch.batch_size", batchSizes, "MAGRAY_BATCH_SIZE", effect: .none(lateBinding), does: "Sequences that a batch waits for"
+        ) { $0.batching.preferredSize = $1 },
         .integer("gpu.batch.max_size", batchSizes, does: "Sequences of one batch") { $0.batching.maxSize = $1 },
         .integer("gpu.batch.max_batch_size", batchSizes, does: "Sequences of one batch") { $0.batching.maxSize = $1 },
-        .integer("gpu.batch.timeout_ms", 0...60_000, "MAGRAY_BATCH_TIMEOUT_MS", does: "How long a batch waits to fill") {
-            $0.batching.maxWait = .milliseconds($1)
-        },
-        .flag("gpu.batch.adaptive_sizing", does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
-        .flag("gpu.batch.dynamic_batching", does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
+        .integer(
+            "gpu.batch.timeout_ms", 0...60_000, "MAGRAY_BATCH_TIMEOUT_MS", effect: .none(lateBinding), does: "How long a batch waits to fill"
+        ) { $0.batching.maxWait = .milliseconds($1) },
+        .flag("gpu.batch.adaptive_sizing", effect: .none(lateBinding), does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
+        .flag("gpu.batch.dynamic_batching", effect: .none(lateBinding), does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
     ]
 
     private static let models: [ConfigurationKey] = [
@@ -63,7 +63,7 @@ package enum ConfigurationSchema {
     ]
 
     private static let accelerators: [ConfigurationKey] = [
-        .flag("gpu.enabled", does: "Whether accelerators are used") { $0.accelerators.isEnabled = $1 },
+        .flag("gpu.enabled", effect: .needsCUDA, does: "Whether accelerators are used") { $0.accelerators.isEnabled = $1 },
         .choices("gpu.device_preference", of: ["cuda", "tensorrt", "rocm", "mps", "cpu"], does: "Kinds of device, the first choice first") {
             $0.accelerators.preference = $1
         },
@@ -132,11 +132,12 @@ package enum ConfigurationSchema {
     ]
 
     /// The variables beginning with APUS_ that are read elsewhere.
-    static let variablesOfOthers = ["APUS_HOME"]
+    static let variablesOfOthers = ["APUS_HOME", "APUS_ENGINE"]
 
     private static let milliseconds = 1...86_400_000
     private static let batchSizes = 1...65_536
     static let precisions = Precision.allCases.map(\.rawValue)
     private static let noTensorRT = "graphs are not compiled by TensorRT"
+    private static let lateBinding = "a batch starts as soon as a lane is free, with what waits then, and never waits for more"
     private static let noQuantization = "weights are quantised by a precision of int8 or int4, not by this key"
 }
