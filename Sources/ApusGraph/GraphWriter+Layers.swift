@@ -27,18 +27,10 @@ extension GraphWriter {
         apply("LayerNormalization", [x, weight(norm.weight), weight(norm.bias)], ["epsilon": .float(norm.epsilon), "axis": .int(-1)])
     }
 
-    /// `norm(linear(x) + residual)`, the end of both halves of a post-norm layer.
+    /// `norm(linear(x) + residual)`, the end of both halves of a post-norm layer. Not as one SkipLayerNormalization: the engine's
+    /// CPU kernel for that takes eight times as long as these two (0.77 against 0.09 ms for 512 rows of 384).
     mutating func linearAddNorm(_ x: Value, _ layer: Linear, residual: Value, _ norm: Norm) -> Value {
-        switch style {
-        case .fused:
-            let product = linear(x, Linear(weight: layer.weight, bias: nil))
-            let bias = layer.bias.map { weight($0) } ?? .none
-            return apply(
-                "SkipLayerNormalization", domain: .microsoft,
-                [product, residual, weight(norm.weight), weight(norm.bias), bias], ["epsilon": .float(norm.epsilon)])
-        case .plain:
-            return layerNorm(apply("Add", [linear(x, layer), residual]), norm)
-        }
+        layerNorm(apply("Add", [linear(x, layer), residual]), norm)
     }
 
     mutating func activation(_ x: Value, _ activation: Activation) -> Value {
