@@ -41,6 +41,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-crypto", "3.12.3"..<"5.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
@@ -61,7 +62,7 @@ let package = Package(
         room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution"]),
         .target(name: "CApusUnicode"),
         room("ApusTokenizers", ["ApusErrors", "ApusJSON", "CApusUnicode"]),
-        room("ApusBatching", ["ApusErrors"]),
+        room("ApusBatching", ["ApusErrors", .product(name: "HeapModule", package: "swift-collections")]),
         room(
             "ApusEmbeddings",
             [

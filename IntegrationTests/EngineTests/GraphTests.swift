@@ -18,7 +18,7 @@ import Testing
         var rows: [Float] = []
         for sequences in batches {
             let inputs = EncoderBatch(sequences).tensors(for: model.inputs, EncoderGraph.conventions(configuration))
-            rows += try model.run(inputs).first?.float32 ?? []
+            rows += try model.run(inputs, output: 0, memory: .kept).float32 ?? []
         }
         return rows
     }

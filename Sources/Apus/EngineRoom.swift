@@ -17,6 +17,7 @@ package final class EngineRoom: Sendable {
     package let engineLibrary: String
     package var device: DeviceID { executor.device }
     package var laneCount: Int { executor.laneCount }
+    private let engine: Engine
     private let executor: InProcessExecutor
     private let answers: KnownAnswerStore
     private let optimization: LoadRequest.Optimization
@@ -28,10 +29,16 @@ package final class EngineRoom: Sendable {
         let engine = try Engine.open(libraryPath: try installation.engineLibrary())
         self.installation = installation
         self.optimization = optimization
+        self.engine = engine
         engineVersion = engine.version
         engineLibrary = engine.libraryPath
         executor = InProcessExecutor(engine: engine, laneCount: lanes)
         answers = KnownAnswerStore(directory: installation.cacheDirectory("known-answers"))
+    }
+
+    /// The engine's execution providers, most capable first.
+    package func providers() throws(ApusError) -> [String] {
+        try engine.availableProviders()
     }
 
     /// Loads the model in `directory` and proves it against its known answer.
@@ -47,61 +54,66 @@ package final class EngineRoom: Sendable {
                 .unsupportedPrecision, "models run in fp32 on \(device), \(precision.rawValue) is not available on it",
                 advice: "Use --precision fp32 or auto")
         }
-        // Files are read and hashed on a lane's thread: that blocks, and Swift's cooperative pool is not for blocking.
-        let (checkpoint, tokenizer, sha256) = try await onLane { () throws(ApusError) in
+        // Reading and hashing files blocks, and Swift's cooperative pool is not for blocking.
+        let (checkpoint, tokenizer, key) = try await executor.prepare { () throws(ApusError) in
             let checkpoint = try Checkpoint(directory: directory)
-            return (checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), try checkpoint.weightsSHA256())
+            try Self.checkPrompt(checkpoint)
+            let key = KnownAnswerStore.Key(weights: try checkpoint.weightsSHA256(), directory: directory)
+            return (checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), key)
         }
         let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, optimization: optimization)
-        let proof = try await prove(
-            encoder, checkpoint, tokenizer, KnownAnswerStore.Key(weights: sha256, directory: directory))
+        let proof = try await prove(encoder, checkpoint, tokenizer, key)
         checkpoint.releaseMappedPages()
         let name = name ?? checkpoint.name
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, encoder: encoder, executor: executor, limits: limits,
             metrics: EmbeddingMetrics(model: name), maxTokens: maxTokens)
         return ReadyModel(
-            name: name, directory: directory, embedder: embedder, precision: .fp32, device: device, weightsSHA256: sha256,
+            name: name, directory: directory, embedder: embedder, precision: .fp32, device: device, weightsSHA256: key.weights,
             cosineToKnownAnswer: proof)
     }
 
     private func prove(
         _ encoder: SentenceEncoder, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ key: KnownAnswerStore.Key
     ) async throws(ApusError) -> Double {
-        let maxTokens = checkpoint.maxTokens
-        let answer: KnownAnswer
-        if let stored = answers.answer(key) {
-            answer = stored
-        } else {
-            let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
-            answer = try await onLane { () throws(ApusError) in
-                try KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens)
-            }
-            answers.store(answer, key)
+        if let stored = answers.answer(key), let cosine = try await compare(encoder, to: stored, tokenizer, checkpoint) {
+            return cosine
         }
-        let cosine = try await onLane { () throws(ApusError) in
-            try answer.lowestCosine(encoder, tokenizer, maxTokens: maxTokens)
+        // Nothing stored, or something that an older Apus or a damaged disk left: only a fresh answer counts against the model.
+        let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
+        let answer = try await executor.prepare { () throws(ApusError) in
+            try KnownAnswer.compute(plain, tokenizer, maxTokens: checkpoint.maxTokens)
         }
-        guard let cosine, cosine >= Self.floor else {
+        guard let cosine = try await compare(encoder, to: answer, tokenizer, checkpoint) else {
             throw ApusError(
                 .wrongAnswer,
-                "the loaded model's known answer has a cosine of \(cosine.map { "\($0)" } ?? "nothing") to the plain fp32 graph's, the floor is \(Self.floor)",
+                "the loaded model's known answer differs from the plain fp32 graph's: a cosine of \(Self.floor) or more is wanted",
+                place: checkpoint.name, advice: "Try --precision fp32, another engine version, and `apus doctor`")
+        }
+        answers.store(answer, key)
+        return cosine
+    }
+
+    /// The lowest cosine of the built-in sentences; nil when it is below the floor.
+    private func compare(
+        _ encoder: SentenceEncoder, to answer: KnownAnswer, _ tokenizer: Tokenizer, _ checkpoint: Checkpoint
+    ) async throws(ApusError) -> Double? {
+        let cosine = try await executor.prepare { () throws(ApusError) in
+            try answer.lowestCosine(encoder, tokenizer, maxTokens: checkpoint.maxTokens)
+        }
+        return cosine.flatMap { $0 >= Self.floor ? $0 : nil }
+    }
+
+    /// Pooling that leaves a prompt's tokens out needs to know where it ends, which the graphs do not.
+    private static func checkPrompt(_ checkpoint: Checkpoint) throws(ApusError) {
+        guard checkpoint.defaultPrompt?.isEmpty == false else { return }
+        for case .pooling(let pooling) in checkpoint.modules where !pooling.includesPrompt {
+            throw ApusError(
+                .unsupportedModel, "a default prompt that is left out of pooling (include_prompt: false) is not supported",
                 place: checkpoint.name)
         }
-        return cosine
     }
 
     /// The lowest cosine at which fp32 counts as right.
     private static let floor = 0.9999
-
-    private func onLane<Value: Sendable>(
-        _ work: @escaping @Sendable () throws(ApusError) -> Value
-    ) async throws(ApusError) -> Value {
-        let result = await withCheckedContinuation { continuation in
-            executor.submit(to: 0) {
-                continuation.resume(returning: Result { () throws(ApusError) in try work() })
-            }
-        }
-        return try result.get()
-    }
 }

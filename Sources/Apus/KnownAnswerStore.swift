@@ -38,7 +38,7 @@ struct KnownAnswerStore: Sendable {
     }
 
     /// What an answer depends on.
-    struct Key {
+    struct Key: Sendable {
         /// SHA-256 of the weights.
         let weights: String
         /// SHA-256 of every JSON file that says how they are used: configuration, modules, tokenizer.
@@ -46,7 +46,13 @@ struct KnownAnswerStore: Sendable {
 
         init(weights: String, directory: String) {
             self.weights = weights
-            let names = (FileManager.default.subpaths(atPath: directory) ?? []).filter { $0.hasSuffix(".json") }
+            let names = (FileManager.default.subpaths(atPath: directory) ?? []).filter { name in
+                guard name.hasSuffix(".json") else { return false }
+                // Symbolic links are followed; what is no regular file in the end could block the reader.
+                let path = URL(fileURLWithPath: "\(directory)/\(name)").resolvingSymlinksInPath().path
+                let kind = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+                return kind == .typeRegular
+            }
             var digest = SHA256()
             for name in names.sorted() {
                 digest.update(data: Data("\(name)\0".utf8))

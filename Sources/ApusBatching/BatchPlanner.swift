@@ -19,6 +19,13 @@ package struct BatchPlanner: Sendable {
         }
     }
 
+    /// Whether items begin a request or belong to one that was taken before.
+    package enum Admission: Sendable {
+        case new
+        /// Taken whatever waits: refusing the rest of a request would waste what was computed for it.
+        case continuing
+    }
+
     package enum Action: Sendable, Equatable {
         /// Run these together on the lane, now.
         case launch(lane: Int, ids: [Int])
@@ -43,12 +50,14 @@ package struct BatchPlanner: Sendable {
     /// Takes all of `items` or, when they do not fit into the queue, none. `now` is in nanoseconds on the caller's clock.
     ///
     /// Throws `overloaded`. Items larger than the whole queue are taken when nothing else waits.
-    package mutating func enqueue(_ items: [Item], now: Int) throws(ApusError) -> [Action] {
+    package mutating func enqueue(
+        _ items: [Item], _ admission: Admission = .new, now: Int
+    ) throws(ApusError) -> [Action] {
         let (tokens, overflow) = items.reduce((waiting.tokens, false)) { sum, item in
             let (total, overflow) = sum.0.addingReportingOverflow(item.tokens)
             return (total, sum.1 || overflow)
         }
-        guard waiting.count == 0 || (!overflow && tokens <= limits.maxQueuedTokens) else {
+        guard admission == .continuing || waiting.count == 0 || (!overflow && tokens <= limits.maxQueuedTokens) else {
             throw ApusError(
                 .overloaded, "\(waiting.tokens) tokens are waiting, the limit is \(limits.maxQueuedTokens)",
                 advice: "Send again later, or raise the limit of queued tokens")
@@ -77,7 +86,9 @@ package struct BatchPlanner: Sendable {
             // Work that idle lanes could share is shared: half the work on each of two lanes is done in half the time.
             let share = (waiting.tokens + idleLanes.count) / (idleLanes.count + 1)
             let budget = min(limits.tokenBudget, max(share, 1))
-            actions.append(.launch(lane: lane, ids: waiting.takeBatch(tokenBudget: budget, maxCount: limits.maxBatchSize)))
+            let ids = waiting.takeBatch(
+                tokenBudget: budget, paddedBudget: 2 * limits.tokenBudget, maxCount: limits.maxBatchSize)
+            actions.append(.launch(lane: lane, ids: ids))
         }
         return actions
     }

@@ -1,3 +1,5 @@
+import HeapModule
+
 /// Items waiting to run, by age and by length.
 ///
 /// Items stand in buckets of similar length, each in order of arrival. Taking a batch looks at one bucket after the other
@@ -21,6 +23,22 @@ struct WaitingLine: Sendable {
 
         var first: Entry? { head < entries.count ? entries[head] : nil }
 
+        /// Where the entry of `ticket` stands; entries are in the order of their tickets and holes have none.
+        func index(of ticket: Int) -> Int? {
+            var (low, high) = (head, entries.count)
+            while low < high {
+                var middle = (low + high) / 2
+                while middle < high, entries[middle] == nil { middle += 1 }
+                guard middle < high, let entry = entries[middle] else {
+                    high = (low + high) / 2
+                    continue
+                }
+                if entry.ticket == ticket { return middle }
+                if entry.ticket < ticket { low = middle + 1 } else { high = (low + high) / 2 }
+            }
+            return nil
+        }
+
         mutating func skipHoles() {
             while head < entries.count, entries[head] == nil { head += 1 }
             if head == entries.count {
@@ -37,15 +55,22 @@ struct WaitingLine: Sendable {
     private(set) var tokens = 0
     private var buckets = [Bucket](repeating: Bucket(), count: bucketCount)
     private var nextTicket = 0
-    /// Deadlines exist for few items; only they are looked through.
-    private var deadlines: [Int: (deadline: Int, bucket: Int)] = [:]
-    private var bucketOf: [Int: Int] = [:]
+    private var places: [Int: (bucket: Int, ticket: Int)] = [:]
+    /// Nearest deadline first. Items that left the line stay in here until their deadline passes or they outnumber the rest.
+    private var deadlines = Heap<Deadline>()
+
+    private struct Deadline: Comparable, Sendable {
+        var nanoseconds: Int
+        var id: Int
+
+        static func < (a: Deadline, b: Deadline) -> Bool { (a.nanoseconds, a.id) < (b.nanoseconds, b.id) }
+    }
 
     mutating func append(_ item: BatchPlanner.Item) {
         let bucket = min(max(item.tokens, 0) / Self.bucketWidth, Self.bucketCount - 1)
         buckets[bucket].entries.append(Entry(item: item, ticket: nextTicket))
-        bucketOf[item.id] = bucket
-        if let deadline = item.deadline { deadlines[item.id] = (deadline, bucket) }
+        places[item.id] = (bucket, nextTicket)
+        if let deadline = item.deadline { remember(Deadline(nanoseconds: deadline, id: item.id)) }
         nextTicket += 1
         count += 1
         tokens += item.tokens
@@ -53,8 +78,7 @@ struct WaitingLine: Sendable {
 
     /// Removes one item; false when it does not wait (any more).
     mutating func remove(_ id: Int) -> Bool {
-        guard let bucket = bucketOf[id],
-            let index = buckets[bucket].entries.firstIndex(where: { $0?.item.id == id }),
+        guard let (bucket, ticket) = places[id], let index = buckets[bucket].index(of: ticket),
             let entry = buckets[bucket].entries[index]
         else { return false }
         buckets[bucket].entries[index] = nil
@@ -64,25 +88,44 @@ struct WaitingLine: Sendable {
     }
 
     mutating func removeExpired(now: Int) -> [Int] {
-        let expired = deadlines.filter { $0.value.deadline <= now }.map(\.key).sorted()
-        return expired.filter { remove($0) }
+        var expired: [Int] = []
+        while let next = deadlines.min, next.nanoseconds <= now {
+            deadlines.removeMin()
+            if remove(next.id) { expired.append(next.id) }
+        }
+        return expired
+    }
+
+    private mutating func remember(_ deadline: Deadline) {
+        if deadlines.count > 1024, deadlines.count > 2 * count {
+            deadlines = Heap(deadlines.unordered.filter { places[$0.id] != nil })
+        }
+        deadlines.insert(deadline)
     }
 
     /// Takes the oldest item and then, as long as they fit, those nearest to it in length, oldest first within a length.
-    mutating func takeBatch(tokenBudget: Int, maxCount: Int) -> [Int] {
+    ///
+    /// The batch stays within `tokenBudget` tokens, and within `paddedBudget` when every item is padded to the longest; only a
+    /// single item may be longer.
+    mutating func takeBatch(tokenBudget: Int, paddedBudget: Int, maxCount: Int) -> [Int] {
         guard let oldest = buckets.indices
             .compactMap({ index in buckets[index].first.map { (index, $0.ticket) } })
             .min(by: { $0.1 < $1.1 })?.0
         else { return [] }
         var ids: [Int] = []
         var budget = tokenBudget
+        var longest = 0
+        func fits(_ tokens: Int) -> Bool {
+            ids.isEmpty || (tokens <= budget && max(longest, tokens) <= paddedBudget / (ids.count + 1))
+        }
         for bucket in Self.nearest(to: oldest) {
-            while ids.count < maxCount, let entry = buckets[bucket].first, ids.isEmpty || entry.item.tokens <= budget {
+            while ids.count < maxCount, let entry = buckets[bucket].first, fits(entry.item.tokens) {
                 buckets[bucket].entries[buckets[bucket].head] = nil
                 buckets[bucket].skipHoles()
                 forget(entry.item)
                 ids.append(entry.item.id)
                 budget -= entry.item.tokens
+                longest = max(longest, entry.item.tokens)
             }
             if ids.count == maxCount || budget <= 0 { break }
         }
@@ -90,8 +133,7 @@ struct WaitingLine: Sendable {
     }
 
     private mutating func forget(_ item: BatchPlanner.Item) {
-        bucketOf[item.id] = nil
-        deadlines[item.id] = nil
+        places[item.id] = nil
         count -= 1
         tokens -= item.tokens
     }

@@ -21,30 +21,37 @@ struct ApusCommand: AsyncParsableCommand {
     }
 
     static func main() async {
+        var command: any ParsableCommand
         do {
-            var command = try parseAsRoot()
+            command = try parseAsRoot()
+        } catch {
+            endParsing(with: error)
+        }
+        do {
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
                 try command.run()
             }
+        } catch let ended as ExitCode {
+            Foundation.exit(ended.rawValue)
+        } catch where exitCode(for: error) == .success {
+            endParsing(with: error)
         } catch {
-            end(with: error)
+            Terminal.standardError("apus: \(error)\n")
+            let isConfiguration = (error as? ApusError)?.code == .invalidConfiguration
+            Foundation.exit((isConfiguration ? ExitStatus.configuration : .failed).rawValue)
         }
     }
 
-    /// Says what went wrong, where programs expect it, and ends the process.
-    private static func end(with error: any Error) -> Never {
-        if let error = error as? ApusError {
-            Terminal.standardError("apus: \(error)\n")
-            Foundation.exit(error.code == .invalidConfiguration ? ExitStatus.configuration.rawValue : ExitStatus.failed.rawValue)
+    /// Ends the process with the help that was asked for, or with what is wrong about the arguments.
+    private static func endParsing(with error: any Error) -> Never {
+        let text = fullMessage(for: error) + "\n"
+        guard exitCode(for: error) == .success else {
+            Terminal.standardError(text)
+            Foundation.exit(ExitStatus.usage.rawValue)
         }
-        if let ended = error as? ExitCode { Foundation.exit(ended.rawValue) }
-        if exitCode(for: error) == .success {
-            Terminal.standardOutput(fullMessage(for: error) + "\n")
-            Foundation.exit(ExitStatus.done.rawValue)
-        }
-        Terminal.standardError(fullMessage(for: error) + "\n")
-        Foundation.exit(ExitStatus.usage.rawValue)
+        let written = (try? Terminal.standardOutput(text)) != nil
+        Foundation.exit((written ? ExitStatus.done : .failed).rawValue)
     }
 }

@@ -27,7 +27,8 @@ struct DoctorCommand: AsyncParsableCommand {
         var room: EngineRoom?
         do throws(ApusError) {
             let opened = try EngineRoom(installation: installation)
-            checks.append(Check("engine", .ok, "ONNX Runtime \(opened.engineVersion), \(opened.engineLibrary)"))
+            let providers = try opened.providers().joined(separator: ", ")
+            checks.append(Check("engine", .ok, "ONNX Runtime \(opened.engineVersion) with \(providers), \(opened.engineLibrary)"))
             room = opened
         } catch {
             checks.append(Check("engine", error))
@@ -35,7 +36,7 @@ struct DoctorCommand: AsyncParsableCommand {
         checks.append(await checkModel(installation, room))
         checks.append(checkPort())
         checks.append(checkThreads())
-        report(checks)
+        try report(checks)
         if checks.contains(where: { $0.status == .failed }) { throw ExitCode(ApusCommand.ExitStatus.failed.rawValue) }
     }
 
@@ -78,11 +79,11 @@ struct DoctorCommand: AsyncParsableCommand {
         return Check("threads", .ok, "\(cores) core\(cores == 1 ? "" : "s") for computing, one lane on each")
     }
 
-    private func report(_ checks: [Check]) {
+    private func report(_ checks: [Check]) throws {
         guard json else {
             for check in checks {
-                Terminal.standardOutput("\(check.status.rawValue.uppercased().padding(toLength: 8, withPad: " ", startingAt: 0))\(check.name): \(check.detail)\n")
-                if let advice = check.advice { Terminal.standardOutput("        \(advice)\n") }
+                try Terminal.standardOutput("\(check.status.rawValue.uppercased().padding(toLength: 8, withPad: " ", startingAt: 0))\(check.name): \(check.detail)\n")
+                if let advice = check.advice { try Terminal.standardOutput("        \(advice)\n") }
             }
             return
         }
@@ -104,7 +105,7 @@ struct DoctorCommand: AsyncParsableCommand {
         }
         writer.endArray()
         writer.endObject()
-        Terminal.standardOutput(String(decoding: writer.bytes, as: UTF8.self) + "\n")
+        try Terminal.standardOutput(String(decoding: writer.bytes, as: UTF8.self) + "\n")
     }
 
     private struct Check {

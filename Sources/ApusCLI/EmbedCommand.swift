@@ -33,6 +33,7 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let output { try NumpyArray.checkWritable(output) }
         let texts = try self.texts.isEmpty ? TextLines.read(file ?? "-") : self.texts
         let embedder = try await Embedder.load(
             model.model ?? Installation.defaultModel, precision: model.precision, installation: model.installation)
@@ -46,7 +47,7 @@ struct EmbedCommand: AsyncParsableCommand {
             if array != nil {
                 for embedding in embeddings { array?.append(embedding.vector) }
             } else {
-                Terminal.write(Self.lines(embeddings, firstIndex: start), to: STDOUT_FILENO)
+                try Terminal.standardOutput(Self.lines(embeddings, firstIndex: start))
             }
             progress.update(done: end)
         }

@@ -26,11 +26,11 @@ struct ModelsCommand: AsyncParsableCommand {
             for entry in entries { entry.write(to: &writer) }
             writer.endArray()
             writer.endObject()
-            Terminal.standardOutput(String(decoding: writer.bytes, as: UTF8.self) + "\n")
+            try Terminal.standardOutput(String(decoding: writer.bytes, as: UTF8.self) + "\n")
         } else if entries.isEmpty {
-            Terminal.standardOutput("No models are installed. Run `make setup` for the default model.\n")
+            try Terminal.standardOutput("No models are installed. Run `make setup` for the default model.\n")
         } else {
-            Terminal.standardOutput(
+            try Terminal.standardOutput(
                 TextTable(["MODEL", "FAMILY", "DIMENSIONS", "MAX TOKENS", "STATE"], entries.map(\.columns)).text)
         }
     }

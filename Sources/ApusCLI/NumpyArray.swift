@@ -19,12 +19,22 @@ struct NumpyArray {
         for value in row { withUnsafeBytes(of: value.bitPattern.littleEndian) { elements.append(contentsOf: $0) } }
     }
 
-    /// Writes the file whole or not at all. Throws `file_unreadable`.
+    /// Finds out before hours of work whether a file can be made at `path`. Throws `file_unwritable`.
+    static func checkWritable(_ path: String) throws(ApusError) {
+        let url = URL(fileURLWithPath: path)
+        var isDirectory: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+        guard FileManager.default.isWritableFile(atPath: url.deletingLastPathComponent().path), !(exists && isDirectory.boolValue) else {
+            throw ApusError(.fileUnwritable, "no file can be written here", place: path)
+        }
+    }
+
+    /// Writes the file whole or not at all. Throws `file_unwritable`.
     func write(to path: String) throws(ApusError) {
         do {
             try (header + elements).write(to: URL(fileURLWithPath: path), options: .atomic)
         } catch {
-            throw ApusError(.fileUnreadable, "the array cannot be written", place: path, cause: error)
+            throw ApusError(.fileUnwritable, "the array cannot be written", place: path, cause: error)
         }
     }
 

@@ -40,6 +40,7 @@ struct ServeSettings {
         let server = configuration.server
         var httpLimits = HTTPConfiguration.Limits()
         httpLimits.bodyBytes = server.maxBodyBytes
+        httpLimits.totalBodyBytes = max(httpLimits.totalBodyBytes, server.maxBodyBytes)
         httpLimits.connections = server.maxConnections
         var timeouts = HTTPConfiguration.Timeouts()
         timeouts.header = server.headerTimeout

@@ -1,5 +1,6 @@
 import Apus
 import ApusEmbeddings
+import ApusErrors
 import ApusService
 import Foundation
 
@@ -29,7 +30,7 @@ struct ServedModel: EmbeddingModel {
             case .right: .right
             case .refuse: .refuse
             }
-        let result = try await ready.embedder.embed(texts, truncation: truncation, deadline: options.deadline)
+        let result = try await embed(texts, truncation, options.deadline)
         let provenance = zip(result.sequences.runs, result.tokenCounts).map { run, count in
             EmbeddingProvenance(
                 device: ready.device.description, precision: ready.precision.rawValue, batchSize: run.batchSize,
@@ -38,5 +39,24 @@ struct ServedModel: EmbeddingModel {
         }
         return EmbeddingBatch(
             vectors: result.sequences.vectors, dimensions: result.sequences.dimensions, provenance: provenance)
+    }
+
+    private func embed(
+        _ texts: [TextInput], _ truncation: Truncation, _ deadline: ContinuousClock.Instant?
+    ) async throws(ApusError) -> EmbeddedTexts {
+        do throws(ApusError) {
+            return try await ready.embedder.embed(texts, truncation: truncation, deadline: deadline)
+        } catch {
+            throw withRetryTime(error)
+        }
+    }
+
+    /// Tells a client that met a full queue when it will be shorter.
+    private func withRetryTime(_ error: ApusError) -> ApusError {
+        guard error.code == .overloaded else { return error }
+        let seconds = min(ready.embedder.estimatedQueueSeconds ?? 1, 3600)
+        return ApusError(
+            error.code, error.message, place: error.place, advice: error.advice,
+            cause: RetryHint(seconds: Int(seconds.rounded(.up))))
     }
 }

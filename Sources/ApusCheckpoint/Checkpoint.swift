@@ -24,4 +24,9 @@ package struct Checkpoint: Sendable {
     package let prompts: [String: String]
     /// The prompt to use when a caller names none.
     package let defaultPromptName: String?
+
+    /// The text of the default prompt; nil when there is none.
+    package var defaultPrompt: String? {
+        defaultPromptName.flatMap { prompts[$0] }
+    }
 }

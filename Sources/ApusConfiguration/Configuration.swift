@@ -40,7 +40,7 @@ package struct Configuration: Sendable, Equatable {
         /// UTF-8 bytes of one input text.
         package var maxInputBytes = 1 << 20
         /// Tokens that may wait for a model; more are refused.
-        package var maxQueuedTokens = 4_000_000
+        package var maxQueuedTokens = 1_000_000
     }
 
     package struct Batching: Sendable, Equatable {

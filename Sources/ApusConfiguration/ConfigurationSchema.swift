@@ -40,7 +40,7 @@ package enum ConfigurationSchema {
     ]
 
     private static let batching: [ConfigurationKey] = [
-        .integer("batching.token_budget", 1...1 << 30, "APUS_TOKEN_BUDGET", does: "Tokens of one batch") { $0.batching.tokenBudget = $1 },
+        .integer("batching.token_budget", 1...1 << 24, "APUS_TOKEN_BUDGET", does: "Tokens of one batch") { $0.batching.tokenBudget = $1 },
         .integer("batching.max_batch_size", batchSizes, "APUS_MAX_BATCH_SIZE", does: "Sequences of one batch") { $0.batching.maxSize = $1 },
         .integer("gpu.batch.default_size", batchSizes, effect: .none(lateBinding), does: "Sequences that a batch waits for") { $0.batching.preferredSize = $1 },
         .integer(

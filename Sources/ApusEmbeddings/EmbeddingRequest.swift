@@ -21,11 +21,10 @@ struct EmbeddingRequest: Sendable {
 
     /// Stores one row; returns everything when it was the last.
     mutating func fill(
-        _ row: Int, from vectors: [Float], _ source: Int, _ run: EmbeddedSequences.Run
+        _ row: Int, with vector: ArraySlice<Float>, _ run: EmbeddedSequences.Run
     ) -> EmbeddedSequences? {
         let width = collected.dimensions
-        collected.vectors.replaceSubrange(
-            (row * width)..<((row + 1) * width), with: vectors[(source * width)..<((source + 1) * width)])
+        collected.vectors.replaceSubrange((row * width)..<((row + 1) * width), with: vector)
         collected.runs[row] = run
         missing -= 1
         return missing == 0 ? collected : nil

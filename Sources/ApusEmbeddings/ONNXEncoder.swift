@@ -6,8 +6,6 @@ import ApusTensor
 
 /// An encoder that came as an ONNX file: the file gives token states or finished vectors, a small graph of ours pools the former.
 struct ONNXEncoder: Sendable {
-    /// The model whose first output is the vectors.
-    var last: any LoadedModel { pooling ?? network }
     private let network: any LoadedModel
     private let pooling: (any LoadedModel)?
     /// Which of the network's outputs is read.
@@ -30,7 +28,9 @@ struct ONNXEncoder: Sendable {
             }
         }
         let names = network.outputs.map(\.name)
-        if let output = names.firstIndex(where: { vectorNames.contains($0) }), network.outputs[output].shape.count == 2, output == 0 {
+        if let output = names.firstIndex(where: { vectorNames.contains($0) }), network.outputs[output].shape.count == 2,
+            network.outputs[output].elementType == .float32
+        {
             return ONNXEncoder(network: network, pooling: nil, output: output)
         }
         guard
@@ -51,19 +51,25 @@ struct ONNXEncoder: Sendable {
         return ONNXEncoder(network: network, pooling: pooling, output: output)
     }
 
-    func run(_ batch: EncoderBatch) throws(ApusError) -> [HostTensor] {
+    /// Elements of one vector.
+    func dimensions(_ checkpoint: Checkpoint) throws(ApusError) -> Int {
+        try SentenceEncoder.dimensions(of: pooling?.outputs.first ?? network.outputs[output], checkpoint)
+    }
+
+    func run(_ batch: EncoderBatch, memory: WorkingMemory) throws(ApusError) -> HostTensor {
         var inputs: [String: HostTensor] = [:]
         for input in network.inputs {
             if let known = PaddedInput(rawValue: input.name) { inputs[input.name] = batch.padded(known, as: input.elementType) }
         }
-        let results = try network.run(inputs)
-        guard let pooling else { return results }
-        let states = results[output]
-        guard states.shape.count == 3, states.shape[0] == batch.count, states.shape[1] == batch.longest else {
-            throw ApusError(.engineFailure, "token states have the shape \(states.shape) for \(batch.count) inputs of up to \(batch.longest) tokens")
+        let result = try network.run(inputs, output: output, memory: memory)
+        guard let pooling else { return result }
+        guard result.shape.count == 3, result.shape[0] == batch.count, result.shape[1] == batch.longest else {
+            throw ApusError(
+                .engineFailure,
+                "token states have the shape \(result.shape) for \(batch.count) inputs of up to \(batch.longest) tokens")
         }
         var tensors = batch.paddedTensors(for: pooling.inputs)
-        tensors[PoolingGraph.input] = states
-        return try pooling.run(tensors)
+        tensors[PoolingGraph.input] = result
+        return try pooling.run(tensors, output: 0, memory: memory)
     }
 }

@@ -23,6 +23,8 @@ struct SchedulerState: Sendable {
     var pending: [Int: PendingSequence] = [:]
     var requests: [Int: EmbeddingRequest] = [:]
     var nextID = 0
+    /// Of one lane, averaged over the last batches.
+    private(set) var secondsPerToken: Double?
 
     init(planner: BatchPlanner) {
         self.planner = planner
@@ -60,16 +62,16 @@ struct SchedulerState: Sendable {
     }
 
     mutating func deliver(
-        _ sequences: [PendingSequence], _ batch: EncoderBatch, _ result: Result<[Float], ApusError>, started: Int, ended: Int
+        _ sequences: [PendingSequence], _ batch: EncoderBatch, _ rows: [Result<ArraySlice<Float>, ApusError>], started: Int, ended: Int
     ) -> [Launch] {
         var launches: [Launch] = []
-        for (row, sequence) in sequences.enumerated() {
-            switch result {
-            case .success(let vectors):
+        for (sequence, row) in zip(sequences, rows) {
+            switch row {
+            case .success(let vector):
                 let run = EmbeddedSequences.Run(
                     batchSize: batch.count, padding: batch.longest - sequence.sequence.ids.count,
                     queueNanoseconds: started - sequence.enqueued, runNanoseconds: ended - started)
-                if let finished = requests[sequence.request]?.fill(sequence.row, from: vectors, row, run) {
+                if let finished = requests[sequence.request]?.fill(sequence.row, with: vector, run) {
                     launches += close(sequence.request, .success(finished))
                 }
             case .failure(let error):
@@ -77,6 +79,13 @@ struct SchedulerState: Sendable {
             }
         }
         return launches
+    }
+
+    /// Remembers the pace of a batch; an old batch counts half as much after about seven newer ones.
+    mutating func learn(seconds: Double, tokens: Int) {
+        guard tokens > 0 else { return }
+        let pace = seconds / Double(tokens)
+        secondsPerToken = secondsPerToken.map { $0 * 0.9 + pace * 0.1 } ?? pace
     }
 
     /// Ends a request with its first result; what it still has in the queue is dropped.

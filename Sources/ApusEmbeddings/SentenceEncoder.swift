@@ -27,10 +27,10 @@ package struct SentenceEncoder: Sendable {
             let model = try await executor.load(
                 LoadRequest(name: checkpoint.name, source: .graph(graph), optimization: optimization))
             return try SentenceEncoder(
-                Self.dimensions(of: model, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
+                Self.dimensions(of: model.outputs.first, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
         case .onnx(let file):
             let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor, optimization: optimization)
-            return try SentenceEncoder(Self.dimensions(of: encoder.last, checkpoint), .file(encoder))
+            return try SentenceEncoder(encoder.dimensions(checkpoint), .file(encoder))
         }
     }
 
@@ -41,19 +41,28 @@ package struct SentenceEncoder: Sendable {
 
     /// Row-major `[sequences, dimensions]`. Throws what the engine throws, and `engine_failure` for vectors that are not finite.
     package func run(_ batch: EncoderBatch) throws(ApusError) -> [Float] {
-        let results: [HostTensor] =
+        let memory: WorkingMemory = batch.scoreCount > Self.usualScores ? .released : .kept
+        let result: HostTensor =
             switch network {
-            case .graph(let model, let conventions): try model.run(batch.tensors(for: model.inputs, conventions))
-            case .file(let encoder): try encoder.run(batch)
+            case .graph(let model, let conventions):
+                try model.run(batch.tensors(for: model.inputs, conventions), output: 0, memory: memory)
+            case .file(let encoder):
+                try encoder.run(batch, memory: memory)
             }
-        guard let vectors = results.first?.float32, vectors.count == batch.count * dimensions else {
+        guard let vectors = result.float32, vectors.count == batch.count * dimensions else {
             throw ApusError(.engineFailure, "the model gave no fp32 vector of \(dimensions) elements for each input")
+        }
+        guard vectors.allSatisfy(\.isFinite) else {
+            throw ApusError(.engineFailure, "the model gave a vector that is not finite")
         }
         return vectors
     }
 
-    private static func dimensions(of model: any LoadedModel, _ checkpoint: Checkpoint) throws(ApusError) -> Int {
-        guard case .fixed(let size)? = model.outputs.first?.shape.last, size > 0 else {
+    /// Attention scores a head up to which a batch's memory is kept for the next: 4 MiB a head.
+    private static let usualScores = 1_048_576.0
+
+    static func dimensions(of output: ValueDescription?, _ checkpoint: Checkpoint) throws(ApusError) -> Int {
+        guard case .fixed(let size)? = output?.shape.last, size > 0 else {
             throw ApusError(
                 .unsupportedModel, "the size of the model's vectors is not known before it runs", place: checkpoint.name)
         }

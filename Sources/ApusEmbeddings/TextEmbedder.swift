@@ -14,6 +14,8 @@ package final class TextEmbedder: Sendable {
     /// Highest token id that the network has an embedding for, + 1.
     package let vocabularySize: Int
     private let lowercasesText: Bool
+    /// Put before every text, as sentence-transformers does with a checkpoint's default prompt.
+    private let prompt: String
     private let encoder: SentenceEncoder
     private let scheduler: EmbeddingScheduler
     private let metrics: EmbeddingMetrics
@@ -28,6 +30,7 @@ package final class TextEmbedder: Sendable {
         self.encoder = encoder
         self.maxTokens = max(1, min(checkpoint.maxTokens, maxTokens ?? .max))
         lowercasesText = checkpoint.lowercasesText
+        prompt = checkpoint.defaultPrompt ?? ""
         vocabularySize =
             switch checkpoint.source {
             case .encoder(let configuration, _): configuration.vocabularySize
@@ -40,6 +43,9 @@ package final class TextEmbedder: Sendable {
     /// Tokens that wait for a lane.
     package var waitingTokens: Int { scheduler.waitingTokens }
 
+    /// Seconds until what waits now has run; nil before the first batch.
+    package var estimatedQueueSeconds: Double? { scheduler.estimatedQueueSeconds }
+
     /// Embeds `inputs` and answers in their order.
     ///
     /// Throws `context_length_exceeded` under ``Truncation/refuse``, `invalid_token`, `empty_input` for an input without any
@@ -50,16 +56,13 @@ package final class TextEmbedder: Sendable {
         var counts: [TokenCount] = []
         counts.reserveCapacity(inputs.count)
         var tokenizing = 0
-        let sequences = try await scheduler.run(count: inputs.count, deadline: deadline) { range throws(ApusError) in
+        let sequences = try await scheduler.run(count: inputs.count, deadline: deadline) { index throws(ApusError) in
             let started = clock.now
             defer { tokenizing += clock.now - started }
-            var chunk: [EncoderBatch.Sequence] = []
-            for index in range {
-                let (sequence, count) = try sequence(inputs[index], truncation, place: inputs.count == 1 ? "input" : "input[\(index)]")
-                chunk.append(sequence)
-                counts.append(count)
-            }
-            return chunk
+            let (sequence, count) = try sequence(
+                inputs[index], truncation, place: inputs.count == 1 ? "input" : "input[\(index)]")
+            counts.append(count)
+            return sequence
         }
         metrics.tokenized(nanoseconds: tokenizing)
         return EmbeddedTexts(sequences: sequences, tokenCounts: counts)
@@ -73,6 +76,7 @@ package final class TextEmbedder: Sendable {
         let original: Int
         switch input {
         case .text(let text):
+            let text = prompt + text
             var encoding = tokenizer.encode(lowercasesText ? text.lowercased() : text)
             original = encoding.originalTokenCount
             if original > maxTokens { try refuse(truncation, original, place) }

@@ -21,6 +21,7 @@ extension ApusError.Code {
 
     // Files and models.
     public static let fileUnreadable = Self(rawValue: "file_unreadable")
+    public static let fileUnwritable = Self(rawValue: "file_unwritable")
     public static let invalidCheckpoint = Self(rawValue: "invalid_checkpoint")
     public static let unsupportedModel = Self(rawValue: "unsupported_model")
     public static let invalidTokenizer = Self(rawValue: "invalid_tokenizer")

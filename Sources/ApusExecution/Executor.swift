@@ -3,8 +3,8 @@ package import ApusTensor
 
 /// The seam to hardware: loads models onto one device and runs steps of them.
 ///
-/// An executor has a number of lanes. Each lane runs one step at a time, in the order given, on threads of its own, so that
-/// no call here ever blocks a thread of Swift's cooperative pool.
+/// An executor has a number of lanes, each a thread that runs one step at a time. Work goes to whichever lane is free first, in
+/// the order given, so that no call here ever blocks a thread of Swift's cooperative pool and models share the lanes.
 package protocol Executor: Sendable {
     var device: DeviceID { get }
     /// How many steps can run at the same time.
@@ -13,8 +13,8 @@ package protocol Executor: Sendable {
     /// Makes a model ready to run. Throws `engine_failure`, `out_of_memory` or `unsupported_precision`.
     func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel
 
-    /// Starts `work` on `lane`, behind whatever the lane was given before.
-    func submit(to lane: Int, _ work: @escaping @Sendable () -> Void)
+    /// Starts `work` on the first lane that is free.
+    func submit(_ work: @escaping @Sendable () -> Void)
 }
 
 /// What an executor is asked to load.
@@ -54,8 +54,15 @@ package protocol LoadedModel: Sendable {
     var inputs: [ValueDescription] { get }
     var outputs: [ValueDescription] { get }
 
-    /// Runs one step on the calling thread, which must belong to a lane of the executor.
-    /// `inputs` are matched by name; the results come in the order of ``outputs``.
-    /// Throws `engine_failure` or `out_of_memory`.
-    func run(_ inputs: [String: HostTensor]) throws(ApusError) -> [HostTensor]
+    /// Runs one step on the calling thread, which must not be one of Swift's cooperative pool, and hands out one output.
+    /// `inputs` are matched by name, `output` is a place in ``outputs``. Throws `engine_failure` or `out_of_memory`.
+    func run(_ inputs: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor
+}
+
+/// What becomes of the memory that a step computed in.
+package enum WorkingMemory: Sendable {
+    /// Kept for the next step.
+    case kept
+    /// Given back, after a step much larger than usual.
+    case released
 }

@@ -14,7 +14,7 @@ package struct EncoderBatch: Sendable {
         }
     }
 
-    let sequences: [Sequence]
+    package let sequences: [Sequence]
     /// Tokens of the longest sequence.
     package let longest: Int
     /// Tokens of all sequences.
@@ -31,6 +31,9 @@ package struct EncoderBatch: Sendable {
 
     /// Padding of the attention's `[B, S]` layout, in tokens.
     package var paddingCount: Int { count * longest - tokenCount }
+
+    /// Attention scores of one head over the padded batch, `B · S²`; as a Double because no size of it is dangerous.
+    package var scoreCount: Double { Double(count) * Double(longest) * Double(longest) }
 
     /// The tensors for those of `inputs` that are encoder inputs, for rows packed without padding.
     package func tensors(for inputs: [ValueDescription], _ conventions: EncoderConventions) -> [String: HostTensor] {

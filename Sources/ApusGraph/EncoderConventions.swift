@@ -16,6 +16,8 @@ package struct EncoderConventions: Sendable {
 package struct RelativeBuckets: Sendable {
     /// Buckets for both directions together.
     let count: Int
+    /// A quarter of the buckets are exact distances, and the logarithm needs them to end before ``maximumDistance``.
+    static let largestCount = 508
     /// `max_distance` of MPNet's `relative_position_bucket`.
     private static let maximumDistance: Float = 128
 

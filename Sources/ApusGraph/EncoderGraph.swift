@@ -18,6 +18,11 @@ package enum EncoderGraph {
                 .unsupportedModel, "attention heads of \(encoder.headSize) elements are not supported, multiples of 8 are",
                 place: "config.json")
         }
+        if let buckets = encoder.relativeAttentionBuckets, buckets > RelativeBuckets.largestCount {
+            throw ApusError(
+                .unsupportedModel, "\(buckets) buckets of relative positions are not supported, up to \(RelativeBuckets.largestCount) are",
+                place: "config.json: relative_attention_num_buckets")
+        }
         var writer = GraphWriter(style: style)
         let family: any EncoderFamily =
             switch encoder.family {

@@ -132,9 +132,9 @@ package struct HTTPServer: ServiceLifecycle.Service {
     }
 
     private func explained(_ error: any Error) -> any Error {
-        guard let error = error as? IOError else { return error }
+        if error is ApusError || error is CancellationError { return error }
         let address = "\(configuration.host):\(configuration.port)"
-        if error.errnoCode == EADDRINUSE {
+        if (error as? IOError)?.errnoCode == EADDRINUSE {
             return ApusError(
                 .addressInUse, "another process already listens on \(address)",
                 advice: "Stop it, or choose another port with --port"

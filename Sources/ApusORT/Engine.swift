@@ -16,6 +16,8 @@ package final class Engine: Sendable {
     nonisolated(unsafe) let environment: OpaquePointer
     /// Describes host memory; used for every tensor that lives in it.
     nonisolated(unsafe) let hostMemory: OpaquePointer
+    /// Options of a run that gives its arena's free memory back. Never changed, so any number of runs may use it at once.
+    nonisolated(unsafe) let shrinkingRun: OpaquePointer
 
     private static let shared = Mutex<Engine?>(nil)
 
@@ -63,9 +65,13 @@ package final class Engine: Sendable {
             OrtCreateEnvWithCustomLogger(api, EngineLog.write, nil, EngineLog.errorSeverity, "apus", &environment), api)
         var memory: OpaquePointer?
         try Self.check(OrtCreateCpuMemoryInfo(api, 1, 0, &memory), api)
-        guard let environment, let memory else {
+        var shrinking: OpaquePointer?
+        try Self.check(OrtCreateRunOptions(api, &shrinking), api)
+        guard let environment, let memory, let shrinking else {
             throw ApusError(.engineFailure, "ONNX Runtime returned no environment", place: path)
         }
+        try Self.check(OrtAddRunConfigEntry(api, shrinking, "memory.enable_memory_arena_shrinkage", "cpu:0"), api)
+        shrinkingRun = shrinking
         self.environment = environment
         hostMemory = memory
     }

@@ -4,7 +4,7 @@ import COnnxRuntime
 
 /// Builds one model in memory through the engine's model editor and turns it into a session.
 ///
-/// Add inputs, outputs, constants and nodes in any order, then call ``finish(options:sharing:)`` once.
+/// Add inputs, outputs, constants and nodes in any order, then call ``finish(options:)`` once.
 package struct ModelBuilder: ~Copyable {
     /// The ONNX operator set the graphs are written in. The editor accepts up to 26; 21 is the newest whose kernels
     /// every provider registers.
@@ -132,10 +132,8 @@ package struct ModelBuilder: ~Copyable {
         }
     }
 
-    /// Makes the session. Sessions that share `packed` and weights of the same bytes store the packed weights once.
-    package consuming func finish(
-        options: borrowing SessionOptions, sharing packed: PackedWeights
-    ) throws(ApusError) -> Session {
+    /// Makes the session.
+    package consuming func finish(options: borrowing SessionOptions) throws(ApusError) -> Session {
         guard let finished = graph else { throw ApusError(.engineFailure, "this model was finished before") }
         try engine.check(OrtEditorSetGraphInputs(engine.editor, finished, &inputs, inputs.count))
         inputs = []
@@ -151,22 +149,12 @@ package struct ModelBuilder: ~Copyable {
         graph = nil
         for (name, tensor) in initializers { try options.addInitializer(name, tensor) }
 
-        // Only a session made from bytes takes part in the sharing of packed weights, hence the empty model that the
-        // built one is applied to.
         var pointer: OpaquePointer?
         try engine.check(
-            OrtEditorCreateModelEditorSessionFromArray(
-                engine.editor, engine.environment, Self.skeleton, Self.skeleton.count, options.handle, &pointer))
+            OrtEditorCreateSessionFromModel(engine.editor, engine.environment, model, options.handle, &pointer))
         let handle = try SessionHandle.adopt(pointer, engine)
-        try engine.check(OrtEditorApplyModelToModelEditorSession(engine.editor, handle.pointer, model))
-        try engine.check(OrtEditorFinalizeModelEditorSession(engine.editor, handle.pointer, options.handle, packed.handle))
-        return Session(handle: handle, inputNames: inputNames, outputNames: outputNames, keeping: owners + [packed])
+        return Session(handle: handle, inputNames: inputNames, outputNames: outputNames, keeping: owners)
     }
-
-    /// A serialised `ModelProto` without nodes: ir_version 10, the two operator sets above, a graph named "g".
-    private static let skeleton: [UInt8] =
-        [0x08, 0x0a, 0x42, 0x04, 0x0a, 0x00, 0x10, UInt8(standardOpset), 0x42, 0x11, 0x0a, 0x0d]
-        + Array(microsoftDomain.utf8) + [0x10, 0x01, 0x3a, 0x03, 0x12, 0x01, UInt8(ascii: "g")]
 
     private func give(_ tensor: OpaquePointer, _ name: String, external: Bool) throws(ApusError) {
         guard let graph else { return }

@@ -53,14 +53,16 @@ package final class Session: @unchecked Sendable {
 
     /// Runs the model on the calling thread.
     ///
-    /// `inputs` are in the order of ``inputNames``; their bytes are read during the call only. Each output is handed to
-    /// `receive` with its place in ``outputNames``, its type, its shape and its bytes, which are valid during the call only.
-    package func run(
-        _ inputs: [TensorArgument],
-        receive: (_ index: Int, ElementType, _ shape: [Int], UnsafeRawBufferPointer) throws(ApusError) -> Void
-    ) throws(ApusError) {
-        guard inputs.count == inputNames.count else {
-            throw ApusError(.engineFailure, "the model has \(inputNames.count) inputs, \(inputs.count) were given")
+    /// `inputs` are in the order of ``inputNames``; their bytes are read during the call only. The output at `index` of
+    /// ``outputNames`` is handed to `receive` with its type, its shape and its bytes, which are valid during the call only.
+    /// `shrinking` gives the arena's free memory back afterwards.
+    package func run<Result>(
+        _ inputs: [TensorArgument], output index: Int, shrinking: Bool,
+        receive: (ElementType, _ shape: [Int], UnsafeRawBufferPointer) throws(ApusError) -> Result
+    ) throws(ApusError) -> Result {
+        guard inputs.count == inputNames.count, outputNames.indices.contains(index) else {
+            throw ApusError(
+                .engineFailure, "the model has \(inputNames.count) inputs and \(outputNames.count) outputs, \(inputs.count) inputs were given")
         }
         var arguments: [OpaquePointer] = []
         arguments.reserveCapacity(inputs.count)
@@ -75,22 +77,21 @@ package final class Session: @unchecked Sendable {
             guard let value else { throw ApusError(.engineFailure, "ONNX Runtime returned no tensor") }
             arguments.append(value)
         }
-        var results = [OpaquePointer?](repeating: nil, count: outputNames.count)
-        defer { for case let result? in results { OrtReleaseValue(engine.api, result) } }
+        var result: OpaquePointer?
+        defer { if let result { OrtReleaseValue(engine.api, result) } }
+        let names = [outputPointers.pointers[index]]
         try engine.check(
             OrtRun(
-                engine.api, handle.pointer, nil, inputPointers.pointers, arguments, arguments.count,
-                outputPointers.pointers, outputNames.count, &results))
-        for (index, result) in results.enumerated() {
-            guard let result else { throw ApusError(.engineFailure, "output '\(outputNames[index])' was not produced") }
-            let (elementType, shape) = try type(of: result, index)
-            guard let count = ElementCount.bytes(of: shape, elementType) else {
-                throw ApusError(.engineFailure, "output '\(outputNames[index])' has the impossible shape \(shape)")
-            }
-            var data: UnsafeMutableRawPointer?
-            try engine.check(OrtGetTensorMutableData(engine.api, result, &data))
-            try receive(index, elementType, shape, UnsafeRawBufferPointer(start: data, count: count))
+                engine.api, handle.pointer, shrinking ? engine.shrinkingRun : nil, inputPointers.pointers, arguments,
+                arguments.count, names, 1, &result))
+        guard let result else { throw ApusError(.engineFailure, "output '\(outputNames[index])' was not produced") }
+        let (elementType, shape) = try type(of: result, index)
+        guard let count = ElementCount.bytes(of: shape, elementType) else {
+            throw ApusError(.engineFailure, "output '\(outputNames[index])' has the impossible shape \(shape)")
         }
+        var data: UnsafeMutableRawPointer?
+        try engine.check(OrtGetTensorMutableData(engine.api, result, &data))
+        return try receive(elementType, shape, UnsafeRawBufferPointer(start: data, count: count))
     }
 
     private func type(of value: OpaquePointer, _ index: Int) throws(ApusError) -> (ElementType, [Int]) {

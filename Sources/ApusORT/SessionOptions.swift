@@ -32,7 +32,7 @@ package struct SessionOptions: ~Copyable {
     }
 
     /// Sets one of the engine's string-valued session keys.
-    package borrowing func set(_ key: String, _ value: String) throws(ApusError) {
+    private borrowing func set(_ key: String, _ value: String) throws(ApusError) {
         try engine.check(OrtAddSessionConfigEntry(engine.api, handle, key, value))
     }
 

@@ -22,7 +22,7 @@ extension GraphDescription {
                 outputs: node.outputs,
                 attributes: node.attributes.sorted { $0.key < $1.key }.map { ($0.key, $0.value.lowered) })
         }
-        return try builder.finish(options: options, sharing: try PackedWeights(engine))
+        return try builder.finish(options: options)
     }
 }
 

@@ -9,29 +9,37 @@ package import ApusTensor
 /// an operator, and activations stay in the cache of their core.
 package final class InProcessExecutor: Executor {
     package let device: DeviceID
-    package var laneCount: Int { lanes.count }
+    package let laneCount: Int
     private let engine: Engine
-    private let lanes: [Lane]
+    private let lanes: Lanes
+    /// Loading packs every weight and takes a good part of a second: that is no lane's business.
+    private let loader = Lanes(count: 1, name: "apus-load")
 
     /// `laneCount` is at least 1; the number of cores the process may use is the right one for throughput.
     package init(engine: Engine, device: DeviceID = DeviceID(.cpu, 0), laneCount: Int) {
         self.engine = engine
         self.device = device
-        lanes = (0..<max(1, laneCount)).map { Lane(name: "apus-\(device.kind.rawValue)\(device.index)-\($0)") }
+        self.laneCount = max(1, laneCount)
+        lanes = Lanes(count: self.laneCount, name: "apus-\(device.kind.rawValue)\(device.index)")
     }
 
     package func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel {
-        // Creating a session packs every weight and takes a good part of a second: a lane's thread does it.
         let engine = engine
+        return try await prepare { () throws(ApusError) in try SessionModel(request, engine) }
+    }
+
+    /// Runs `work`, which may block, on the thread that models are loaded on. Throws `cancelled` when the task is cancelled before it starts.
+    package func prepare<Value: Sendable>(
+        _ work: @escaping @Sendable () throws(ApusError) -> Value
+    ) async throws(ApusError) -> Value {
+        guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
         let result = await withCheckedContinuation { continuation in
-            lanes[0].submit {
-                continuation.resume(returning: Result { () throws(ApusError) in try SessionModel(request, engine) })
-            }
+            loader.submit { continuation.resume(returning: Result { () throws(ApusError) in try work() }) }
         }
         return try result.get()
     }
 
-    package func submit(to lane: Int, _ work: @escaping @Sendable () -> Void) {
-        lanes[lane % lanes.count].submit(work)
+    package func submit(_ work: @escaping @Sendable () -> Void) {
+        lanes.submit(work)
     }
 }

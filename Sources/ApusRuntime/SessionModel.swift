@@ -25,7 +25,7 @@ final class SessionModel: LoadedModel {
         }
     }
 
-    func run(_ tensors: [String: HostTensor]) throws(ApusError) -> [HostTensor] {
+    func run(_ tensors: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
         var ordered: [HostTensor] = []
         ordered.reserveCapacity(inputs.count)
         for input in inputs {
@@ -39,31 +39,29 @@ final class SessionModel: LoadedModel {
             }
             ordered.append(tensor)
         }
-        var results: [HostTensor] = []
-        try withArguments(ordered[...], []) { arguments throws(ApusError) in
-            try session.run(arguments) { index, elementType, shape, bytes throws(ApusError) in
-                results.append(try self.hostTensor(index, elementType, shape, bytes))
+        return try withArguments(ordered[...], []) { arguments throws(ApusError) in
+            try session.run(arguments, output: output, shrinking: memory == .released) { type, shape, bytes throws(ApusError) in
+                try self.hostTensor(output, type, shape, bytes)
             }
         }
-        return results
     }
 
     /// Opens the storage of one tensor after the other, so that all stay in place while `body` runs.
     private func withArguments(
         _ tensors: ArraySlice<HostTensor>, _ arguments: [TensorArgument],
-        _ body: ([TensorArgument]) throws(ApusError) -> Void
-    ) throws(ApusError) {
+        _ body: ([TensorArgument]) throws(ApusError) -> HostTensor
+    ) throws(ApusError) -> HostTensor {
         guard let tensor = tensors.first else { return try body(arguments) }
-        let next = { (bytes: UnsafeRawBufferPointer) throws(ApusError) in
+        let next = { (bytes: UnsafeRawBufferPointer) throws(ApusError) -> HostTensor in
             // The engine wants an address even for a tensor without elements.
             let data = bytes.baseAddress ?? UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
             let argument = TensorArgument(tensor.elementType, tensor.shape, data: data, byteCount: bytes.count)
-            try self.withArguments(tensors.dropFirst(), arguments + [argument], body)
+            return try self.withArguments(tensors.dropFirst(), arguments + [argument], body)
         }
         switch tensor.elements {
-        case .float32(let values): try values.withUnsafeBytes(throwing: next)
-        case .int32(let values): try values.withUnsafeBytes(throwing: next)
-        case .int64(let values): try values.withUnsafeBytes(throwing: next)
+        case .float32(let values): return try values.withUnsafeBytes(throwing: next)
+        case .int32(let values): return try values.withUnsafeBytes(throwing: next)
+        case .int64(let values): return try values.withUnsafeBytes(throwing: next)
         }
     }
 
@@ -101,12 +99,12 @@ final class SessionModel: LoadedModel {
 extension Array {
     /// `withUnsafeBytes` for bodies that throw `ApusError`: the standard one erases the type.
     fileprivate func withUnsafeBytes(
-        throwing body: (UnsafeRawBufferPointer) throws(ApusError) -> Void
-    ) throws(ApusError) {
+        throwing body: (UnsafeRawBufferPointer) throws(ApusError) -> HostTensor
+    ) throws(ApusError) -> HostTensor {
         let result = withUnsafeBytes { bytes in
             Result { () throws(ApusError) in try body(bytes) }
         }
-        try result.get()
+        return try result.get()
     }
 }
 

@@ -12,8 +12,9 @@ typedef struct OrtApiBase {
 ApusOrtOpenResult ApusOrtOpen(const char *path, const OrtApi **api, const char **version, char *reason,
                               size_t reason_capacity) {
     // The official wheels start a telemetry thread and write files to the home folder unless this is set before the
-    // environment is created.
-    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+    // The official wheels start a telemetry thread and write files to the home folder unless this is set before the
+    // environment is created. A value that is there already stays.
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
 
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (library == NULL) {

@@ -87,8 +87,44 @@ import Testing
         #expect(try planner.enqueue(items([5], from: 9), now: 0) == [])
     }
 
+    @Test func theRestOfARequestIsTakenWhateverWaits() throws {
+        var planner = try planner(queue: 20)
+        _ = try planner.enqueue(items([1]), now: 0)
+        _ = try planner.enqueue(items([20], from: 1), now: 0)
+        #expect(throws: ApusError.self) { try planner.enqueue(items([9], from: 2), now: 0) }
+        _ = try planner.enqueue(items([9], from: 2), .continuing, now: 0)
+        #expect(planner.waitingTokens == 29)
+    }
+
+    @Test func aLongSequenceIsNotJoinedByManyShortOnes() throws {
+        var planner = try planner(budget: 100, size: 64)
+        _ = try planner.enqueue(items([1]), now: 0)
+        _ = try planner.enqueue(items([60] + Array(repeating: 2, count: 20), from: 1), now: 0)
+        // Two sequences padded to 60 stay within twice the budget, four would not.
+        #expect(planner.laneFinished(0, now: 1) == [.launch(lane: 0, ids: [1, 2, 3])])
+    }
+
+    @Test func cancellingAmongManyTakesTheRightOnes() throws {
+        var planner = try planner(budget: 1 << 20, size: 1 << 20, queue: .max)
+        _ = try planner.enqueue(items([1]), now: 0)
+        _ = try planner.enqueue(items(Array(repeating: 4, count: 3000), from: 1), now: 0)
+        let gone = Array(stride(from: 1, through: 3000, by: 3)) + Array(stride(from: 3000, to: 2000, by: -7))
+        let taken = planner.cancel(gone)
+        #expect(Set(taken) == Set(gone) && taken.count == Set(gone).count)
+        #expect(planner.laneFinished(0, now: 1) == [.launch(lane: 0, ids: (1...3000).filter { !Set(gone).contains($0) })])
+    }
+
+    @Test func deadlinesPassInTheirOrder() throws {
+        var planner = try planner()
+        _ = try planner.enqueue(items([1]), now: 0)
+        for (id, deadline) in [(1, 30), (2, 10), (3, 20)] { _ = try planner.enqueue(items([1], from: id, deadline: deadline), now: 0) }
+        #expect(planner.cancel([3]) == [3])
+        #expect(planner.laneFinished(0, now: 25) == [.expire(ids: [2]), .launch(lane: 0, ids: [1])])
+    }
+
     @Test func limitsBelowOneAreRefused() {
         #expect(throws: ApusError.self) { try BatchLimits(tokenBudget: 0) }
+        #expect(throws: ApusError.self) { try BatchLimits(tokenBudget: 1 << 30) }
         #expect(throws: ApusError.self) { try BatchLimits(maxBatchSize: -1) }
         #expect(throws: ApusError.self) { try BatchLimits(maxQueuedTokens: 0) }
     }

@@ -9,18 +9,24 @@ final class ScriptedExecutor: Executor {
     let device = DeviceID(.cpu, 0)
     let laneCount: Int
     let model: ScriptedModel
-    private let lanes: [DispatchQueue]
+    private let lanes: DispatchQueue
+    private let free: DispatchSemaphore
 
     init(lanes: Int = 1, holding: Bool = false) {
         laneCount = lanes
         model = ScriptedModel(holding: holding)
-        self.lanes = (0..<lanes).map { DispatchQueue(label: "lane \($0)") }
+        self.lanes = DispatchQueue(label: "lanes", attributes: .concurrent)
+        free = DispatchSemaphore(value: lanes)
     }
 
     func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel { model }
 
-    func submit(to lane: Int, _ work: @escaping @Sendable () -> Void) {
-        lanes[lane].async(execute: work)
+    func submit(_ work: @escaping @Sendable () -> Void) {
+        lanes.async {
+            self.free.wait()
+            defer { self.free.signal() }
+            work()
+        }
     }
 }
 
@@ -31,6 +37,8 @@ final class ScriptedModel: LoadedModel {
         ValueDescription("last_position", .int32, [.symbolic("B")]),
     ]
     let outputs = [ValueDescription("embeddings", .float32, [.symbolic("B"), .fixed(2)])]
+    /// A batch with this id fails.
+    static let poison: Int32 = 333
     private let gate: DispatchSemaphore?
     private let state = Mutex<(runs: [[Int32]], failures: Int)>(([], 0))
 
@@ -47,7 +55,7 @@ final class ScriptedModel: LoadedModel {
     /// The ids of every run so far, its sequences one after the other.
     var runs: [[Int32]] { state.withLock { $0.runs } }
 
-    func run(_ tensors: [String: HostTensor]) throws(ApusError) -> [HostTensor] {
+    func run(_ tensors: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
         guard case .int32(let ids)? = tensors["input_ids"]?.elements, case .int32(let lasts)? = tensors["last_position"]?.elements
         else { throw ApusError(.engineFailure, "inputs are missing") }
         let fails = state.withLock { state in
@@ -56,7 +64,7 @@ final class ScriptedModel: LoadedModel {
             return state.failures > 0
         }
         gate?.wait()
-        if fails { throw ApusError(.engineFailure, "scripted") }
+        if fails || ids.contains(Self.poison) { throw ApusError(.engineFailure, "scripted") }
         var rest = ids[...]
         var vectors: [Float] = []
         for last in lasts {
@@ -64,6 +72,6 @@ final class ScriptedModel: LoadedModel {
             rest = rest.dropFirst(own.count)
             vectors += [Float(own.reduce(0, +)), Float(own.count)]
         }
-        return [HostTensor([lasts.count, 2], .float32(vectors))]
+        return HostTensor([lasts.count, 2], .float32(vectors))
     }
 }

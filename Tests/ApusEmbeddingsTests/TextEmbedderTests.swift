@@ -112,6 +112,29 @@ import Testing
         #expect(try await embedder.embed([tokens([5])]).sequences.vectors == [5, 1])
     }
 
+    @Test func aPoisonedSequenceFailsAloneInItsBatch() async throws {
+        let executor = ScriptedExecutor(holding: true)
+        let embedder = try await embedder(executor)
+        async let first = embedder.embed([tokens([1])])
+        while executor.model.runs.isEmpty { await Task.yield() }
+        let bad = Task { try await embedder.embed([.tokens([ScriptedModel.poison])]) }
+        async let good = embedder.embed([tokens([3])])
+        while embedder.waitingTokens < 2 { await Task.yield() }
+        // The first run, the shared batch, and its two sequences one by one.
+        for _ in 0..<4 { executor.model.release() }
+        let outcome = await bad.result
+        #expect { try outcome.get() } throws: { ($0 as? ApusError)?.code == .engineFailure }
+        #expect(try await [first, good].map(\.sequences.vectors) == [[1, 1], [3, 1]])
+    }
+
+    @Test func theQueueIsMeasuredInSeconds() async throws {
+        let executor = ScriptedExecutor()
+        let embedder = try await embedder(executor)
+        #expect(embedder.estimatedQueueSeconds == nil)
+        _ = try await embedder.embed([tokens([1, 2, 3])])
+        #expect(embedder.estimatedQueueSeconds == 0)
+    }
+
     @Test func badInputsAreNamedByTheirPlace() async throws {
         let executor = ScriptedExecutor()
         let embedder = try await embedder(executor)

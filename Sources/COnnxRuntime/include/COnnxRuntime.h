@@ -22,7 +22,6 @@ typedef struct OrtMemoryInfo OrtMemoryInfo;
 typedef struct OrtModel OrtModel;
 typedef struct OrtNode OrtNode;
 typedef struct OrtOpAttr OrtOpAttr;
-typedef struct OrtPrepackedWeightsContainer OrtPrepackedWeightsContainer;
 typedef struct OrtRunOptions OrtRunOptions;
 typedef struct OrtSession OrtSession;
 typedef struct OrtSessionOptions OrtSessionOptions;
@@ -78,14 +77,6 @@ static inline OrtStatus *_Nullable OrtCreateEnvWithCustomLogger(const OrtApi *ap
         *_Nonnull))api->entry[4])(logging_function, logger_param, log_severity_level, logid, out);
 }
 
-static inline void OrtReleaseEnv(const OrtApi *api, OrtEnv *input) {
-    ((void (*)(OrtEnv *))api->entry[92])(input);
-}
-
-static inline OrtStatus *_Nullable OrtDisableTelemetryEvents(const OrtApi *api, const OrtEnv *env) {
-    return ((OrtStatus *_Nullable (*)(const OrtEnv *))api->entry[6])(env);
-}
-
 static inline OrtStatus *_Nullable OrtCreateSessionOptions(const OrtApi *api, OrtSessionOptions *_Nullable *_Nonnull
         options) {
     return ((OrtStatus *_Nullable (*)(OrtSessionOptions *_Nullable *_Nonnull))api->entry[10])(options);
@@ -112,10 +103,6 @@ static inline OrtStatus *_Nullable OrtSetInterOpNumThreads(const OrtApi *api, Or
 
 static inline OrtStatus *_Nullable OrtDisableMemPattern(const OrtApi *api, OrtSessionOptions *options) {
     return ((OrtStatus *_Nullable (*)(OrtSessionOptions *))api->entry[17])(options);
-}
-
-static inline OrtStatus *_Nullable OrtDisableCpuMemArena(const OrtApi *api, OrtSessionOptions *options) {
-    return ((OrtStatus *_Nullable (*)(OrtSessionOptions *))api->entry[19])(options);
 }
 
 static inline OrtStatus *_Nullable OrtAddSessionConfigEntry(const OrtApi *api, OrtSessionOptions *options, const
@@ -232,10 +219,6 @@ static inline OrtStatus *_Nullable OrtCreateCpuMemoryInfo(const OrtApi *api, int
         mem_type, out);
 }
 
-static inline void OrtReleaseMemoryInfo(const OrtApi *api, OrtMemoryInfo *input) {
-    ((void (*)(OrtMemoryInfo *))api->entry[94])(input);
-}
-
 static inline OrtStatus *_Nullable OrtCreateTensorWithDataAsOrtValue(const OrtApi *api, const OrtMemoryInfo *info,
         void *p_data, size_t p_data_len, const int64_t *shape, size_t shape_len, int32_t type, OrtValue *_Nullable
         *_Nonnull out) {
@@ -278,10 +261,6 @@ static inline OrtStatus *_Nullable OrtCreateRunOptions(const OrtApi *api, OrtRun
     return ((OrtStatus *_Nullable (*)(OrtRunOptions *_Nullable *_Nonnull))api->entry[39])(out);
 }
 
-static inline void OrtReleaseRunOptions(const OrtApi *api, OrtRunOptions *input) {
-    ((void (*)(OrtRunOptions *))api->entry[97])(input);
-}
-
 static inline OrtStatus *_Nullable OrtAddRunConfigEntry(const OrtApi *api, OrtRunOptions *options, const char
         *config_key, const char *config_value) {
     return ((OrtStatus *_Nullable (*)(OrtRunOptions *, const char *, const char *))api->entry[165])(options, config_key,
@@ -295,15 +274,6 @@ static inline OrtStatus *_Nullable OrtGetAllocatorWithDefaultOptions(const OrtAp
 
 static inline OrtStatus *_Nullable OrtAllocatorFree(const OrtApi *api, OrtAllocator *ort_allocator, void *p) {
     return ((OrtStatus *_Nullable (*)(OrtAllocator *, void *))api->entry[76])(ort_allocator, p);
-}
-
-static inline OrtStatus *_Nullable OrtCreatePrepackedWeightsContainer(const OrtApi *api,
-        OrtPrepackedWeightsContainer *_Nullable *_Nonnull out) {
-    return ((OrtStatus *_Nullable (*)(OrtPrepackedWeightsContainer *_Nullable *_Nonnull))api->entry[166])(out);
-}
-
-static inline void OrtReleasePrepackedWeightsContainer(const OrtApi *api, OrtPrepackedWeightsContainer *input) {
-    ((void (*)(OrtPrepackedWeightsContainer *))api->entry[167])(input);
 }
 
 static inline OrtStatus *_Nullable OrtCreateOpAttr(const OrtApi *api, const char *name, const void *data, int len,
@@ -409,23 +379,10 @@ static inline OrtStatus *_Nullable OrtEditorAddGraphToModel(const OrtModelEditor
     return ((OrtStatus *_Nullable (*)(OrtModel *, OrtGraph *))api->entry[13])(model, graph);
 }
 
-static inline OrtStatus *_Nullable OrtEditorCreateModelEditorSessionFromArray(const OrtModelEditorApi *api, const
-        OrtEnv *env, const void *model_data, size_t model_data_length, const OrtSessionOptions *options, OrtSession
-        *_Nullable *_Nonnull out) {
-    return ((OrtStatus *_Nullable (*)(const OrtEnv *, const void *, size_t, const OrtSessionOptions *, OrtSession
-        *_Nullable *_Nonnull))api->entry[16])(env, model_data, model_data_length, options, out);
-}
-
-static inline OrtStatus *_Nullable OrtEditorApplyModelToModelEditorSession(const OrtModelEditorApi *api, OrtSession
-        *session, OrtModel *model) {
-    return ((OrtStatus *_Nullable (*)(OrtSession *, OrtModel *))api->entry[18])(session, model);
-}
-
-static inline OrtStatus *_Nullable OrtEditorFinalizeModelEditorSession(const OrtModelEditorApi *api, OrtSession
-        *session, const OrtSessionOptions *options, OrtPrepackedWeightsContainer *_Nullable
-        prepacked_weights_container) {
-    return ((OrtStatus *_Nullable (*)(OrtSession *, const OrtSessionOptions *, OrtPrepackedWeightsContainer
-        *_Nullable))api->entry[19])(session, options, prepacked_weights_container);
+static inline OrtStatus *_Nullable OrtEditorCreateSessionFromModel(const OrtModelEditorApi *api, const OrtEnv *env,
+        const OrtModel *model, const OrtSessionOptions *options, OrtSession *_Nullable *_Nonnull out) {
+    return ((OrtStatus *_Nullable (*)(const OrtEnv *, const OrtModel *, const OrtSessionOptions *, OrtSession *_Nullable
+        *_Nonnull))api->entry[14])(env, model, options, out);
 }
 
 #pragma clang assume_nonnull end
