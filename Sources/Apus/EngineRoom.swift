@@ -69,7 +69,7 @@ package final class EngineRoom: Sendable {
             checkpoint, tokenizer: tokenizer, encoder: encoder, executor: executor, limits: limits,
             metrics: EmbeddingMetrics(model: name), maxTokens: maxTokens)
         return ReadyModel(
-            name: name, directory: directory, embedder: embedder, precision: .fp32, device: device, weightsSHA256: key.weights,
+            name: name, directory: directory, embedder: embedder, precision: Self.precision(of: checkpoint), device: device, weightsSHA256: key.weights,
             cosineToKnownAnswer: proof)
     }
 
@@ -102,6 +102,14 @@ package final class EngineRoom: Sendable {
             try answer.lowestCosine(encoder, tokenizer, maxTokens: checkpoint.maxTokens)
         }
         return cosine.flatMap { $0 >= Self.floor ? $0 : nil }
+    }
+
+    /// What a model runs in: fp32 where Apus writes the network, else what its file holds.
+    private static func precision(of checkpoint: Checkpoint) -> Precision {
+        switch checkpoint.source {
+        case .encoder: .fp32
+        case .onnx(let file): file.precision
+        }
     }
 
     /// Pooling that leaves a prompt's tokens out needs to know where it ends, which the graphs do not.

@@ -1,10 +1,13 @@
 package import ApusErrors
+package import ApusTensor
 
 /// An ONNX model file whose structure and external data were checked; the engine reads it by its path.
 package struct ONNXFile: Sendable, Hashable {
     package let path: String
     /// The files beside it that hold tensors, sorted; empty for a model in one file.
     package let externalFiles: [String]
+    /// What the weights are stored in, which is what the network computes in: the narrowest kind of number among them.
+    package let precision: Precision
 
     /// - Throws: `.fileUnreadable`, or `.invalidCheckpoint` for a file that is no ONNX model or points where it must not.
     package init(path: String) throws(ApusError) {
@@ -33,7 +36,16 @@ package struct ONNXFile: Sendable, Hashable {
             try reference.requireWithin(external.byteCount, place: place)
         }
         self.path = path
+        precision = Self.precision(scan.dataTypes)
         externalFiles = checked.values.map(\.path).sorted()
+    }
+
+    /// Data types are those of `TensorProto.DataType`.
+    private static func precision(_ dataTypes: Set<UInt64>) -> Precision {
+        if !dataTypes.isDisjoint(with: [21, 22]) { return .int4 }
+        if !dataTypes.isDisjoint(with: [2, 3]) { return .int8 }
+        if dataTypes.contains(16) { return .bf16 }
+        return dataTypes.contains(10) ? .fp16 : .fp32
     }
 }
 

@@ -12,6 +12,8 @@ struct ONNXScan {
     private(set) var externalData: [ExternalData] = []
     private(set) var hasVersion = false
     private(set) var nodeCount = 0
+    /// `TensorProto.data_type` of every tensor with data.
+    private(set) var dataTypes: Set<UInt64> = []
 
     /// Deeper than the control flow of any real model; each level of subgraphs takes three.
     private static let depthLimit = 100
@@ -64,6 +66,7 @@ struct ONNXScan {
         var reader = ProtobufReader(bytes)
         while let (number, field) = try reader.next() {
             switch (number, field) {
+            case (2, .number(let type)): dataTypes.insert(UInt64(type))
             case (8, .bytes(let name)): data.tensor = String(decoding: name, as: UTF8.self)
             case (13, .bytes(let entry)):
                 isExternal = true

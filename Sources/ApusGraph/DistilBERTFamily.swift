@@ -6,18 +6,6 @@ struct DistilBERTFamily: EncoderFamily {
     let encoder: EncoderConfiguration
     let weights: WeightStore
 
-    init(_ encoder: EncoderConfiguration, _ weights: WeightStore) {
-        self.encoder = encoder
-        self.weights = weights
-    }
-
-    func embeddings(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value {
-        writer.embeddings(
-            words: try tensor("embeddings.word_embeddings.weight"),
-            positions: try tensor("embeddings.position_embeddings.weight"),
-            types: nil, try norm("embeddings.LayerNorm"), width: encoder.hiddenSize)
-    }
-
     func layer(_ index: Int) throws(ApusError) -> EncoderLayer {
         let layer = "transformer.layer.\(index)"
         return EncoderLayer(

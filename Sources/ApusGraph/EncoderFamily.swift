@@ -28,6 +28,14 @@ struct EncoderLayer {
 }
 
 extension EncoderFamily {
+    func embeddings(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value {
+        writer.embeddings(
+            words: try tensor("embeddings.word_embeddings.weight"),
+            positions: try tensor("embeddings.position_embeddings.weight"),
+            types: encoder.typeVocabularySize > 0 ? try tensor("embeddings.token_type_embeddings.weight") : nil,
+            try norm("embeddings.LayerNorm"), width: encoder.hiddenSize)
+    }
+
     func relativeBias(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value? { nil }
 
     func tensor(_ name: String) throws(ApusError) -> TensorView {

@@ -26,9 +26,9 @@ package enum EncoderGraph {
         var writer = GraphWriter(style: style)
         let family: any EncoderFamily =
             switch encoder.family {
-            case .bert, .roberta, .xlmRoberta: BERTFamily(encoder, weights)
-            case .distilBert: DistilBERTFamily(encoder, weights)
-            case .mpnet: MPNetFamily(encoder, weights)
+            case .bert, .roberta, .xlmRoberta: BERTFamily(encoder: encoder, weights: weights)
+            case .distilBert: DistilBERTFamily(encoder: encoder, weights: weights)
+            case .mpnet: MPNetFamily(encoder: encoder, weights: weights)
             }
         let embedded = try family.embeddings(&writer)
         let bias = try family.relativeBias(&writer)

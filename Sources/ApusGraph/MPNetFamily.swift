@@ -7,18 +7,6 @@ struct MPNetFamily: EncoderFamily {
     let encoder: EncoderConfiguration
     let weights: WeightStore
 
-    init(_ encoder: EncoderConfiguration, _ weights: WeightStore) {
-        self.encoder = encoder
-        self.weights = weights
-    }
-
-    func embeddings(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value {
-        writer.embeddings(
-            words: try tensor("embeddings.word_embeddings.weight"),
-            positions: try tensor("embeddings.position_embeddings.weight"),
-            types: nil, try norm("embeddings.LayerNorm"), width: encoder.hiddenSize)
-    }
-
     func relativeBias(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value? {
         let table = writer.weight(try tensor("encoder.relative_attention_bias.weight"))
         let biases = writer.apply("Gather", [table, writer.encoderInput(.positionBuckets)])

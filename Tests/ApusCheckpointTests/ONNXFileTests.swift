@@ -1,5 +1,6 @@
 import ApusCheckpoint
 import ApusErrors
+import ApusTensor
 import Foundation
 import Testing
 
@@ -22,6 +23,17 @@ struct ONNXFileTests {
         let directory = try directory()
         try directory.write(name, TinyONNX.model(nodes: 1))
         #expect(try onnx(directory).path == directory.file(name))
+    }
+
+    @Test(arguments: [
+        ([1], .fp32), ([1, 7], .fp32), ([10, 7], .fp16), ([1, 10], .fp16), ([16], .bf16), ([1, 3, 7], .int8), ([2, 10], .int8),
+        ([1, 22], .int4), ([], .fp32),
+    ] as [([UInt64], Precision)])
+    func `the precision is that of the stored weights`(_ row: (types: [UInt64], precision: Precision)) throws {
+        let directory = try directory()
+        let tensors = row.types.flatMap { TinyONNX.field(5, TinyONNX.field(2, $0) + TinyONNX.field(8, "w\($0)")) }
+        try directory.write("model.onnx", TinyONNX.model(nodes: 1, graph: tensors))
+        #expect(try onnx(directory).precision == row.precision)
     }
 
     @Test func `model_onnx is taken before others, and several without it are refused`() throws {
