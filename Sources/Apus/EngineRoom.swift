@@ -69,8 +69,8 @@ package final class EngineRoom: Sendable {
             checkpoint, tokenizer: tokenizer, encoder: encoder, executor: executor, limits: limits,
             metrics: EmbeddingMetrics(model: name), maxTokens: maxTokens)
         return ReadyModel(
-            name: name, directory: directory, embedder: embedder, precision: Self.precision(of: checkpoint), device: device, weightsSHA256: key.weights,
-            cosineToKnownAnswer: proof)
+            name: name, directory: directory, embedder: embedder, precision: Self.precision(of: checkpoint), device: device,
+            weightsSHA256: key.weights, cosineToKnownAnswer: proof)
     }
 
     private func prove(
@@ -87,7 +87,7 @@ package final class EngineRoom: Sendable {
         guard let cosine = try await compare(encoder, to: answer, tokenizer, checkpoint) else {
             throw ApusError(
                 .wrongAnswer,
-                "the loaded model's known answer differs from the plain fp32 graph's: a cosine of \(Self.floor) or more is wanted",
+                "the loaded model's known answer differs from the plain fp32 graph's: a cosine of \(Self.floor(Self.precision(of: checkpoint))) or more is wanted",
                 place: checkpoint.name, advice: "Try --precision fp32, another engine version, and `apus doctor`")
         }
         answers.store(answer, key)
@@ -101,7 +101,7 @@ package final class EngineRoom: Sendable {
         let cosine = try await executor.prepare { () throws(ApusError) in
             try answer.lowestCosine(encoder, tokenizer, maxTokens: checkpoint.maxTokens)
         }
-        return cosine.flatMap { $0 >= Self.floor ? $0 : nil }
+        return cosine.flatMap { $0 >= Self.floor(Self.precision(of: checkpoint)) ? $0 : nil }
     }
 
     /// What a model runs in: fp32 where Apus writes the network, else what its file holds.
@@ -122,6 +122,12 @@ package final class EngineRoom: Sendable {
         }
     }
 
-    /// The lowest cosine at which fp32 counts as right.
-    private static let floor = 0.9999
+    /// The lowest cosine at which a model of this precision counts as right.
+    private static func floor(_ precision: Precision) -> Double {
+        switch precision {
+        case .fp32, .fp16, .bf16, .auto: 0.9999
+        case .int8: 0.99
+        case .int4: 0.95
+        }
+    }
 }

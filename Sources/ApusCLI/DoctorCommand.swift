@@ -55,7 +55,12 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 
     private func checkPort() -> Check {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        #if canImport(Darwin)
+            let stream = SOCK_STREAM
+        #else
+            let stream = Int32(SOCK_STREAM.rawValue)
+        #endif
+        let descriptor = socket(AF_INET, stream, 0)
         guard descriptor >= 0 else { return Check("port", .warning, "no socket could be made to try port \(port)") }
         defer { close(descriptor) }
         var yes: Int32 = 1
