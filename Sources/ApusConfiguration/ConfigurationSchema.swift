@@ -139,5 +139,5 @@ package enum ConfigurationSchema {
     static let precisions = Precision.allCases.map(\.rawValue)
     private static let noTensorRT = "graphs are not compiled by TensorRT"
     private static let lateBinding = "a batch starts as soon as a lane is free, with what waits then, and never waits for more"
-    private static let noQuantization = "weights are quantised by a precision of int8 or int4, not by this key"
+    private static let noQuantization = "weights are used as they are stored"
 }
