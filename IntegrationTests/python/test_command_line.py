@@ -154,6 +154,30 @@ def test_a_broken_engine_is_one_clear_line(stranded, tmp_path, content):
     assert len(result.stderr.strip().splitlines()) == 1, result.stderr
 
 
+ENGINES = {
+    "too old": ("""
+        struct base { const void *(*api)(unsigned); const char *(*version)(void); };
+        static const void *api(unsigned version) { return 0; }
+        static const char *version(void) { return "1.20.0"; }
+        static const struct base table = {api, version};
+        const struct base *OrtGetApiBase(void) { return &table; }
+     """, "1.20.0"),
+    "no engine": ("int something_else;", "is not ONNX Runtime"),
+}
+
+
+@pytest.mark.parametrize("source,word", ENGINES.values(), ids=ENGINES.keys())
+def test_a_library_that_is_no_usable_engine_is_one_clear_line(tmp_path, source, word):
+    compiler = shutil.which("clang") or shutil.which("cc")
+    assert compiler, "Swift's toolchain brings clang"
+    (tmp_path / "engine.c").write_text(source, encoding="utf-8")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", tmp_path / "engine.so", tmp_path / "engine.c"], check=True)
+    result = apus.run("embed", "text", APUS_ENGINE=str(tmp_path / "engine.so"))
+    assert result.returncode == FAILED and result.stdout == ""
+    message = result.stderr.strip()
+    assert len(message.splitlines()) == 1 and word in message and "make setup" in message, message
+
+
 USAGE_ERRORS = {
     "unknown command": ["fly"],
     "unknown flag": ["embed", "--fast", "text"],
