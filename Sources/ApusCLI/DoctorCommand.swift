@@ -98,12 +98,9 @@ struct DoctorCommand: AsyncParsableCommand {
         writer.beginArray()
         for check in checks {
             writer.beginObject()
-            writer.key("name")
-            writer.string(check.name)
-            writer.key("status")
-            writer.string(check.status.rawValue)
-            writer.key("detail")
-            writer.string(check.detail)
+            writer.member("name", check.name)
+            writer.member("status", check.status.rawValue)
+            writer.member("detail", check.detail)
             writer.key("advice")
             if let advice = check.advice { writer.string(advice) } else { writer.null() }
             writer.endObject()

@@ -19,8 +19,7 @@ struct ModelsCommand: AsyncParsableCommand {
         if json {
             var writer = JSONWriter()
             writer.beginObject()
-            writer.key("object")
-            writer.string("list")
+            writer.member("object", "list")
             writer.key("data")
             writer.beginArray()
             for entry in entries { entry.write(to: &writer) }
@@ -70,27 +69,20 @@ private struct InstalledModel {
 
     func write(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.key("id")
-        writer.string(name)
-        writer.key("object")
-        writer.string("model")
-        writer.key("path")
-        writer.string(path)
-        writer.key("default")
-        writer.bool(name == Installation.defaultModel)
+        writer.member("id", name)
+        writer.member("object", "model")
+        writer.member("path", path)
+        writer.member("default", name == Installation.defaultModel)
         switch checkpoint {
         case .success(let checkpoint):
-            writer.key("family")
-            writer.string(family ?? "")
+            writer.member("family", family ?? "")
             writer.key("dimensions")
             if let dimensions = checkpoint.dimensions { writer.integer(dimensions) } else { writer.null() }
-            writer.key("max_tokens")
-            writer.integer(checkpoint.maxTokens)
+            writer.member("max_tokens", checkpoint.maxTokens)
             writer.key("error")
             writer.null()
         case .failure(let error):
-            writer.key("error")
-            writer.string(error.description)
+            writer.member("error", error.description)
         }
         writer.endObject()
     }

@@ -6,18 +6,14 @@ enum ReadinessAnswer {
     static func body(_ report: ReadinessReport) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
-        writer.key("status")
-        writer.string(report.isReady ? "ready" : report.draining ? "draining" : "not_ready")
+        writer.member("status", report.isReady ? "ready" : report.draining ? "draining" : "not_ready")
         writer.key("models")
         writer.beginArray()
         for model in report.models {
             writer.beginObject()
-            writer.key("model")
-            writer.string(model.model)
-            writer.key("device")
-            writer.string(model.device)
-            writer.key("state")
-            writer.string(model.state.rawValue)
+            writer.member("model", model.model)
+            writer.member("device", model.device)
+            writer.member("state", model.state.rawValue)
             writer.key("cosine")
             if let cosine = model.cosine { writer.number(cosine) } else { writer.null() }
             writer.key("detail")

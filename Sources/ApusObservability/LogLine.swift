@@ -30,14 +30,10 @@ struct LogLine {
     var json: [UInt8] {
         var writer = JSONWriter(capacity: 256)
         writer.beginObject()
-        writer.key("time")
-        writer.string(time.description)
-        writer.key("level")
-        writer.string(level.rawValue)
-        writer.key("label")
-        writer.string(label)
-        writer.key("message")
-        writer.string(message)
+        writer.member("time", time.description)
+        writer.member("level", level.rawValue)
+        writer.member("label", label)
+        writer.member("message", message)
         if !metadata.isEmpty {
             writer.key("metadata")
             writer.beginObject()
