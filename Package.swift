@@ -101,8 +101,8 @@ let package = Package(
         .executableTarget(
             name: "EmbedBenchmark",
             dependencies: [
-                "Apus", "ApusErrors", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusGraph", "ApusORT", "ApusRuntime",
-                "ApusTokenizers",
+                "Apus", "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph",
+                "ApusRuntime", "ApusTokenizers",
             ],
             path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
@@ -124,7 +124,7 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Apus", "ApusErrors", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
+                "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
             ],
             path: "IntegrationTests/EngineTests", swiftSettings: settings),
     ]

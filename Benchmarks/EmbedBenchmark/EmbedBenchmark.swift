@@ -3,9 +3,10 @@ import ApusBatching
 import ApusCheckpoint
 import ApusEmbeddings
 import ApusErrors
+import ApusExecution
 import ApusGraph
-import ApusORT
 import ApusRuntime
+import ApusTensor
 import ApusTokenizers
 import Foundation
 
@@ -53,8 +54,9 @@ struct EmbedBenchmark {
     private static func latency(_ options: Options, _ text: String) async throws {
         let checkpoint = try Checkpoint(directory: options.model)
         let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
-        let engine = try Engine.open(libraryPath: try Installation().engineLibrary())
-        let executor = InProcessExecutor(engine: engine, laneCount: 1)
+        let executor = try InProcessExecutor(
+            ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: try Installation().engineLibrary()),
+            graphs: CheckpointGraphs())
         let encoder = try await SentenceEncoder.load(checkpoint, onto: executor)
         let encoding = tokenizer.encode(text)
         let batch = EncoderBatch([EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)])

@@ -10,11 +10,10 @@ import Testing
     private func run(
         _ checkpoint: Checkpoint, _ style: GraphStyle, _ batches: [[EncoderBatch.Sequence]]
     ) async throws -> [Float] {
-        guard case .encoder(let configuration, let weights) = checkpoint.source else { return [] }
-        let graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, style: style)
+        guard case .encoder(let configuration, _) = checkpoint.source else { return [] }
         let executor = try TestEngine.executor()
         let model = try await executor.load(
-            LoadRequest(name: checkpoint.name, source: .graph(graph), optimization: style == .plain ? .none : .all))
+            LoadRequest(name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, .network(style)), optimization: style == .plain ? .none : .all))
         var rows: [Float] = []
         for sequences in batches {
             let inputs = EncoderBatch(sequences).tensors(for: model.inputs, EncoderGraph.conventions(configuration))

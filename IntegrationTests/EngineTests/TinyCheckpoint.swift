@@ -1,10 +1,12 @@
 import ApusCheckpoint
 import ApusErrors
 import ApusExecution
+import ApusExecution
 import ApusGraph
 import ApusJSON
 import ApusORT
 import ApusRuntime
+import ApusTensor
 import Foundation
 import Testing
 
@@ -72,7 +74,8 @@ enum TestEngine {
     static let library = TinyCheckpoint.repository.appendingPathComponent(".apus/engine/lib/libonnxruntime.so.1.31.1").path
 
     static func executor(lanes: Int = 2) throws -> InProcessExecutor {
-        InProcessExecutor(engine: try Engine.open(libraryPath: library), laneCount: lanes)
+        try InProcessExecutor(
+            ExecutorSettings(device: DeviceID(.cpu, 0), lanes: lanes, engineLibrary: library), graphs: CheckpointGraphs())
     }
 }
 

@@ -26,13 +26,15 @@ package final class EngineRoom: Sendable {
     package init(
         installation: Installation, lanes: Int = CoreCount.available, optimization: LoadRequest.Optimization = .all
     ) throws(ApusError) {
-        let engine = try Engine.open(libraryPath: try installation.engineLibrary())
+        let library = try installation.engineLibrary()
+        let engine = try Engine.open(libraryPath: library)
         self.installation = installation
         self.optimization = optimization
         self.engine = engine
         engineVersion = engine.version
         engineLibrary = engine.libraryPath
-        executor = InProcessExecutor(engine: engine, laneCount: lanes)
+        executor = try InProcessExecutor(
+            ExecutorSettings(device: DeviceID(.cpu, 0), lanes: lanes, engineLibrary: library), graphs: CheckpointGraphs())
         answers = KnownAnswerStore(directory: installation.cacheDirectory("known-answers"))
     }
 
@@ -63,7 +65,6 @@ package final class EngineRoom: Sendable {
         }
         let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, optimization: optimization)
         let proof = try await prove(encoder, checkpoint, tokenizer, key)
-        checkpoint.releaseMappedPages()
         let name = name ?? checkpoint.name
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, encoder: encoder, executor: executor, limits: limits,

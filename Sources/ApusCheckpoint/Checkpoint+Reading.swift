@@ -25,6 +25,7 @@ extension Checkpoint {
         }
         tokenizerPath = home.file(tokenizer)
         name = directory.name
+        self.directory = path
         self.modules = modules.modules
         lowercasesText = settings.lowercasesText
         prompts = settings.prompts

@@ -9,6 +9,8 @@ package struct Checkpoint: Sendable {
 
     /// The directory's name.
     package let name: String
+    /// The directory's path, as it was given.
+    package let directory: String
     package let source: Source
     /// What follows the transformer; a pooling module first.
     package let modules: [SentenceModule]

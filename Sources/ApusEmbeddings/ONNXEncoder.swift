@@ -46,8 +46,9 @@ struct ONNXEncoder: Sendable {
             throw ApusError(
                 .unsupportedModel, "the last dimension of output '\(names[output])' is not fixed", place: file.path)
         }
-        let graph = try PoolingGraph.describe(width: width, checkpoint.modules)
-        let pooling = try await executor.load(LoadRequest(name: "\(checkpoint.name) pooling", source: .graph(graph)))
+        let pooling = try await executor.load(
+            LoadRequest(
+                name: "\(checkpoint.name) pooling", source: .checkpoint(directory: checkpoint.directory, .pooling(width: width))))
         return ONNXEncoder(network: network, pooling: pooling, output: output)
     }
 

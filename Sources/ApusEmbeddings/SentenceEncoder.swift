@@ -22,10 +22,11 @@ package struct SentenceEncoder: Sendable {
         optimization: LoadRequest.Optimization = .all
     ) async throws(ApusError) -> SentenceEncoder {
         switch checkpoint.source {
-        case .encoder(let configuration, let weights):
-            let graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, style: style)
+        case .encoder(let configuration, _):
             let model = try await executor.load(
-                LoadRequest(name: checkpoint.name, source: .graph(graph), optimization: optimization))
+                LoadRequest(
+                    name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, .network(style)),
+                    optimization: optimization))
             return try SentenceEncoder(
                 Self.dimensions(of: model.outputs.first, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
         case .onnx(let file):

@@ -1,7 +1,7 @@
 package import ApusErrors
 package import ApusTensor
 
-/// The seam to hardware: loads models onto one device and runs steps of them.
+/// The seam to hardware: loads models onto one device and runs steps of them, in this process or in a worker's.
 ///
 /// An executor has a number of lanes, each a thread that runs one step at a time. Work goes to whichever lane is free first, in
 /// the order given, so that no call here ever blocks a thread of Swift's cooperative pool and models share the lanes.
@@ -10,52 +10,39 @@ package protocol Executor: Sendable {
     /// How many steps can run at the same time.
     var laneCount: Int { get }
 
-    /// Makes a model ready to run. Throws `engine_failure`, `out_of_memory` or `unsupported_precision`.
+    /// Makes a model ready to run. Throws `engine_failure`, `out_of_memory`, `unsupported_precision`, what reading the model
+    /// throws, and the device's own failures (``DeviceFailure``).
     func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel
 
     /// Starts `work` on the first lane that is free.
     func submit(_ work: @escaping @Sendable () -> Void)
-}
 
-/// What an executor is asked to load.
-package struct LoadRequest: Sendable {
-    package enum Source: Sendable {
-        case graph(GraphDescription)
-        /// An ONNX file, by path.
-        case file(String)
-    }
+    /// Runs `work`, which may block and may run steps, beside the lanes. Throws what it throws, and `cancelled` when the task is
+    /// cancelled before it starts.
+    func prepare<Value: Sendable>(
+        _ work: @escaping @Sendable () throws(ApusError) -> Value
+    ) async throws(ApusError) -> Value
 
-    /// How much the engine may rewrite a graph.
-    package enum Optimization: Sendable {
-        /// Operators run as they are written.
-        case none
-        /// Only rewrites that hold on every device.
-        case basic
-        /// Fused operators too.
-        case extended
-        /// Whatever the engine knows.
-        case all
-    }
+    /// What the device's allocators hold for the models loaded here. Throws the device's own failures.
+    func memory() async throws(ApusError) -> DeviceMemory
 
-    /// Names the model in errors and profiles.
-    package var name: String
-    package var source: Source
-    package var optimization: Optimization
+    /// Gives memory back that is held for later use; loaded models stay.
+    func clearCache() async throws(ApusError)
 
-    package init(name: String, source: Source, optimization: Optimization = .all) {
-        self.name = name
-        self.source = source
-        self.optimization = optimization
-    }
+    /// Ends the executor: loads and steps fail from now on, and whatever it holds is given back. Waits for no device.
+    func shutdown() async
 }
 
 /// A model that an executor holds. Its memory is given back when the last reference goes.
 package protocol LoadedModel: Sendable {
     var inputs: [ValueDescription] { get }
     var outputs: [ValueDescription] { get }
+    /// Which execution provider took how many of the graph's nodes.
+    var assignment: NodeAssignment { get }
 
     /// Runs one step on the calling thread, which must not be one of Swift's cooperative pool, and hands out one output.
-    /// `inputs` are matched by name, `output` is a place in ``outputs``. Throws `engine_failure` or `out_of_memory`.
+    /// `inputs` are matched by name, `output` is a place in ``outputs``. Throws `engine_failure`, `out_of_memory` and the device's
+    /// own failures.
     func run(_ inputs: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor
 }
 

@@ -1,34 +1,38 @@
 package import ApusErrors
 package import ApusExecution
-package import ApusORT
+import ApusORT
 package import ApusTensor
 
-/// Runs models on the CPU of this process.
+/// Runs models on one device from this process.
 ///
 /// Each lane is one thread that computes alone. On a CPU that beats one lane of many threads: nothing is synchronised inside
 /// an operator, and activations stay in the cache of their core.
 package final class InProcessExecutor: Executor {
-    package let device: DeviceID
-    package let laneCount: Int
+    package var device: DeviceID { settings.device }
+    package var laneCount: Int { settings.lanes }
+    private let settings: ExecutorSettings
     private let engine: Engine
+    private let graphs: any GraphSource
     private let lanes: Lanes
     /// Loading packs every weight and takes a good part of a second: that is no lane's business.
-    private let loader = Lanes(count: 1, name: "apus-load")
+    private let loader: Lanes
 
-    /// `laneCount` is at least 1; the number of cores the process may use is the right one for throughput.
-    package init(engine: Engine, device: DeviceID = DeviceID(.cpu, 0), laneCount: Int) {
-        self.engine = engine
-        self.device = device
-        self.laneCount = max(1, laneCount)
-        lanes = Lanes(count: self.laneCount, name: "apus-\(device.kind.rawValue)\(device.index)")
+    /// Throws what the engine throws when it is not there or does not offer the device.
+    package init(_ settings: ExecutorSettings, graphs: any GraphSource) throws(ApusError) {
+        self.settings = settings
+        self.graphs = graphs
+        engine = try Engine.open(libraryPath: settings.engineLibrary)
+        lanes = Lanes(count: settings.lanes, name: "apus-\(settings.device.kind.rawValue)\(settings.device.index)")
+        loader = Lanes(count: 1, name: "apus-load")
     }
+
+    package var engineVersion: String { engine.version }
 
     package func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel {
-        let engine = engine
-        return try await prepare { () throws(ApusError) in try SessionModel(request, engine) }
+        let (engine, graphs) = (engine, graphs)
+        return try await prepare { () throws(ApusError) in try SessionModel(request, engine, graphs) }
     }
 
-    /// Runs `work`, which may block, on the thread that models are loaded on. Throws `cancelled` when the task is cancelled before it starts.
     package func prepare<Value: Sendable>(
         _ work: @escaping @Sendable () throws(ApusError) -> Value
     ) async throws(ApusError) -> Value {
@@ -42,4 +46,12 @@ package final class InProcessExecutor: Executor {
     package func submit(_ work: @escaping @Sendable () -> Void) {
         lanes.submit(work)
     }
+
+    package func memory() async throws(ApusError) -> DeviceMemory {
+        DeviceMemory()
+    }
+
+    package func clearCache() async throws(ApusError) {}
+
+    package func shutdown() async {}
 }

@@ -7,17 +7,20 @@ import ApusTensor
 final class SessionModel: LoadedModel {
     let inputs: [ValueDescription]
     let outputs: [ValueDescription]
+    let assignment = NodeAssignment()
     private let name: String
     private let session: Session
 
-    init(_ request: LoadRequest, _ engine: Engine) throws(ApusError) {
+    init(_ request: LoadRequest, _ engine: Engine, _ graphs: any GraphSource) throws(ApusError) {
         name = request.name
         let options = try SessionOptions.open(engine, threads: 1, optimization: request.optimization.level)
         switch request.source {
-        case .graph(let graph):
-            session = try graph.lowered(engine, options: options)
-            inputs = graph.inputs
-            outputs = graph.outputs
+        case .checkpoint(let directory, let part):
+            let described = try graphs.graph(directory: directory, part)
+            session = try described.graph.lowered(engine, options: options)
+            described.loaded()
+            inputs = described.graph.inputs
+            outputs = described.graph.outputs
         case .file(let path):
             session = try Session.open(engine, file: path, options: options)
             inputs = try Self.describe(session.inputNames, path, session.inputType)

@@ -21,6 +21,16 @@ final class ScriptedExecutor: Executor {
 
     func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel { model }
 
+    func prepare<Value: Sendable>(
+        _ work: @escaping @Sendable () throws(ApusError) -> Value
+    ) async throws(ApusError) -> Value { try work() }
+
+    func memory() async throws(ApusError) -> DeviceMemory { DeviceMemory() }
+
+    func clearCache() async throws(ApusError) {}
+
+    func shutdown() async {}
+
     func submit(_ work: @escaping @Sendable () -> Void) {
         lanes.async {
             self.free.wait()
@@ -36,6 +46,7 @@ final class ScriptedModel: LoadedModel {
         ValueDescription("input_ids", .int32, [.fixed(1), .symbolic("T")]),
         ValueDescription("last_position", .int32, [.symbolic("B")]),
     ]
+    let assignment = NodeAssignment()
     let outputs = [ValueDescription("embeddings", .float32, [.symbolic("B"), .fixed(2)])]
     /// A batch with this id fails.
     static let poison: Int32 = 333

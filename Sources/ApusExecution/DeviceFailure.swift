@@ -1,0 +1,35 @@
+package import ApusErrors
+
+/// How a step or a load failed, as far as the device is concerned. Told by the error's code alone.
+package enum DeviceFailure: String, Sendable, CaseIterable {
+    /// Not enough memory. The device goes on; a smaller batch may fit.
+    case outOfMemory = "out_of_memory"
+    /// The engine refused the step. Device and process go on.
+    case engine = "engine_failure"
+    /// The device context is poisoned: only a new process can use the device again. The worker has ended itself.
+    case sticky = "device_poisoned"
+    /// No answer within the time allowed. The worker has been killed.
+    case hung = "device_hung"
+    /// The worker ended by its own doing: a trap, a signal such as SIGSEGV, an exit.
+    case crashed = "worker_crashed"
+    /// Somebody else ended the worker (SIGKILL, SIGTERM): neither the device nor the input is to blame.
+    case killed = "worker_killed"
+    /// The device is gone until the machine restarts.
+    case lost = "device_lost"
+    /// The device is not serving now: the worker is being replaced, or the executor was shut down. The step never started.
+    case unavailable = "device_unavailable"
+}
+
+extension ApusError.Code {
+    package static let devicePoisoned = Self(rawValue: DeviceFailure.sticky.rawValue)
+    package static let deviceHung = Self(rawValue: DeviceFailure.hung.rawValue)
+    package static let workerCrashed = Self(rawValue: DeviceFailure.crashed.rawValue)
+    package static let workerKilled = Self(rawValue: DeviceFailure.killed.rawValue)
+    package static let deviceLost = Self(rawValue: DeviceFailure.lost.rawValue)
+    package static let deviceUnavailable = Self(rawValue: DeviceFailure.unavailable.rawValue)
+}
+
+extension ApusError {
+    /// What this error says about the device; nil for errors that say nothing (bad input, deadlines).
+    package var deviceFailure: DeviceFailure? { DeviceFailure(rawValue: code.rawValue) }
+}

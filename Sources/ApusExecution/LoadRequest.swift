@@ -1,0 +1,69 @@
+package import ApusErrors
+
+/// What an executor is asked to load: where it lies and which part of it, never the weights themselves, so that the process which runs a
+/// model reads it.
+package struct LoadRequest: Sendable, Equatable {
+    package enum Source: Sendable, Equatable {
+        /// A network that Apus writes, from the checkpoint in a directory.
+        case checkpoint(directory: String, CheckpointPart)
+        /// An ONNX file, by path.
+        case file(String)
+    }
+
+    /// How much the engine may rewrite a graph.
+    package enum Optimization: String, Sendable, CaseIterable {
+        /// Operators run as they are written.
+        case none
+        /// Only rewrites that hold on every device.
+        case basic
+        /// Fused operators too.
+        case extended
+        /// Whatever the engine knows.
+        case all
+    }
+
+    /// Names the model in errors and profiles.
+    package var name: String
+    package var source: Source
+    package var optimization: Optimization
+
+    package init(name: String, source: Source, optimization: Optimization = .all) {
+        self.name = name
+        self.source = source
+        self.optimization = optimization
+    }
+}
+
+/// What is made of a checkpoint.
+package enum CheckpointPart: Sendable, Equatable {
+    /// The whole encoder, the modules behind it included: packed tokens in, one vector for each sequence out.
+    case network(GraphStyle)
+    /// Only the modules: padded token states of this width in, one vector for each sequence out.
+    case pooling(width: Int)
+}
+
+/// Which operators a graph is written with. Both compute the same function.
+package enum GraphStyle: String, Sendable, CaseIterable {
+    /// ONNX Runtime's fused operators: the fast path.
+    case fused
+    /// Standard ONNX operators only: what the fast path is checked against.
+    case plain
+}
+
+/// Writes the graphs that load requests name.
+package protocol GraphSource: Sendable {
+    /// Reads the checkpoint in `directory` and describes `part` of it. Blocks.
+    func graph(directory: String, _ part: CheckpointPart) throws(ApusError) -> DescribedGraph
+}
+
+/// A graph on its way into an engine.
+package struct DescribedGraph: Sendable {
+    package let graph: GraphDescription
+    /// To be called once the engine holds the graph: gives back the pages that were read for it.
+    package let loaded: @Sendable () -> Void
+
+    package init(_ graph: GraphDescription, loaded: @escaping @Sendable () -> Void = {}) {
+        self.graph = graph
+        self.loaded = loaded
+    }
+}

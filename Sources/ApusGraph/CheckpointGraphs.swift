@@ -1,0 +1,24 @@
+import ApusCheckpoint
+package import ApusErrors
+package import ApusExecution
+
+/// Writes the graphs of checkpoints on disk.
+package struct CheckpointGraphs: GraphSource {
+    package init() {}
+
+    /// Throws what reading the checkpoint throws, and `unsupported_model` for a network that Apus does not write.
+    package func graph(directory: String, _ part: CheckpointPart) throws(ApusError) -> DescribedGraph {
+        let checkpoint = try Checkpoint(directory: directory)
+        let graph: GraphDescription
+        switch part {
+        case .network(let style):
+            guard case .encoder(let configuration, let weights) = checkpoint.source else {
+                throw ApusError(.unsupportedModel, "this checkpoint is an ONNX file, its network is not written by Apus", place: directory)
+            }
+            graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, style: style)
+        case .pooling(let width):
+            graph = try PoolingGraph.describe(width: width, checkpoint.modules)
+        }
+        return DescribedGraph(graph) { checkpoint.releaseMappedPages() }
+    }
+}
