@@ -67,8 +67,9 @@ package final class EngineRoom: Sendable {
         let proof = try await prove(encoder, checkpoint, tokenizer, key)
         let name = name ?? checkpoint.name
         let embedder = TextEmbedder(
-            checkpoint, tokenizer: tokenizer, encoder: encoder, executor: executor, limits: limits,
+            checkpoint, tokenizer: tokenizer, dimensions: encoder.dimensions, limits: limits,
             metrics: EmbeddingMetrics(model: name), maxTokens: maxTokens)
+        embedder.scheduler.open(EncoderReplica(executor: executor, encoder: encoder, precision: Self.precision(of: checkpoint)))
         return ReadyModel(
             name: name, directory: directory, embedder: embedder, precision: Self.precision(of: checkpoint), device: device,
             weightsSHA256: key.weights, cosineToKnownAnswer: proof)

@@ -1,9 +1,10 @@
 package import ApusErrors
 
-/// Decides which sequences run together and when: events in, actions out, no clock and no tensors.
+/// Decides which sequences run together, where and when: events in, actions out, no clock and no tensors.
 ///
 /// A batch is bound at the moment a lane is free and not before, so sequences of any connection share it. The oldest waiting
 /// sequence is always in the next batch; the rest are those nearest to it in length, so that little is padded and nobody starves.
+/// Lanes come and go with their devices; what a lost device leaves behind is put back ahead of everything else.
 package struct BatchPlanner: Sendable {
     /// One sequence that waits. The caller chooses `id`, unique among those waiting.
     package struct Item: Sendable, Equatable {
@@ -16,6 +17,18 @@ package struct BatchPlanner: Sendable {
             self.id = id
             self.tokens = tokens
             self.deadline = deadline
+        }
+    }
+
+    /// Sequences that ran once without an answer and run again, in a batch of their own.
+    package struct Replay: Sendable, Equatable {
+        package var items: [Item]
+        /// The device they came back from: its lanes are used only when there are no others.
+        package var avoidedDevice: Int?
+
+        package init(_ items: [Item], avoiding device: Int? = nil) {
+            self.items = items
+            avoidedDevice = device
         }
     }
 
@@ -34,18 +47,47 @@ package struct BatchPlanner: Sendable {
     }
 
     package let limits: BatchLimits
-    private var idleLanes: [Int]
+    /// Share of the queue that is open, 0 to 1: a fleet that lost devices promises less.
+    package var capacity = 1.0
+    private var lanes: [Int: Lane] = [:]
+    /// In the order in which lanes became idle.
+    private var idleLanes: [Int] = []
     private var waiting = WaitingLine()
+    private var replays: [Replay] = []
 
-    package init(limits: BatchLimits, lanes: Int) {
-        self.limits = limits
-        idleLanes = Array((0..<max(1, lanes)).reversed())
+    private struct Lane: Sendable {
+        var device: Int
+        /// Share of the token budget that a batch may fill, above 0 to 1. Lanes of a larger share are filled first.
+        var share = 1.0
     }
 
+    package init(limits: BatchLimits) {
+        self.limits = limits
+    }
+
+    package var laneCount: Int { lanes.count }
     /// Sequences waiting to run.
-    package var waitingCount: Int { waiting.count }
+    package var waitingCount: Int { waiting.count + replays.reduce(0) { $0 + $1.items.count } }
     /// Tokens waiting to run.
-    package var waitingTokens: Int { waiting.tokens }
+    package var waitingTokens: Int { waiting.tokens + replays.reduce(0) { $0 + $1.tokens } }
+
+    /// A new lane that is idle. `device` groups the lanes of one device.
+    package mutating func addLane(_ lane: Int, device: Int, share: Double = 1, now: Int) -> [Action] {
+        lanes[lane] = Lane(device: device, share: Self.clamped(share))
+        idleLanes.insert(lane, at: 0)
+        return launch(now: now)
+    }
+
+    /// The lane takes no more work; what it runs now is the caller's to finish or to ``putBack(_:now:)``.
+    package mutating func removeLane(_ lane: Int) {
+        lanes[lane] = nil
+        idleLanes.removeAll { $0 == lane }
+    }
+
+    /// Changes how large the batches of a lane may become.
+    package mutating func setShare(_ share: Double, ofLane lane: Int) {
+        lanes[lane]?.share = Self.clamped(share)
+    }
 
     /// Takes all of `items` or, when they do not fit into the queue, none. `now` is in nanoseconds on the caller's clock.
     ///
@@ -53,13 +95,14 @@ package struct BatchPlanner: Sendable {
     package mutating func enqueue(
         _ items: [Item], _ admission: Admission = .new, now: Int
     ) throws(ApusError) -> [Action] {
-        let (tokens, overflow) = items.reduce((waiting.tokens, false)) { sum, item in
+        let (tokens, overflow) = items.reduce((waitingTokens, false)) { sum, item in
             let (total, overflow) = sum.0.addingReportingOverflow(item.tokens)
             return (total, sum.1 || overflow)
         }
-        guard admission == .continuing || waiting.count == 0 || (!overflow && tokens <= limits.maxQueuedTokens) else {
+        let limit = queueLimit
+        guard admission == .continuing || waiting.count == 0 || (!overflow && tokens <= limit) else {
             throw ApusError(
-                .overloaded, "\(waiting.tokens) tokens are waiting, the limit is \(limits.maxQueuedTokens)",
+                .overloaded, "\(waitingTokens) tokens are waiting, the limit is \(limit)",
                 advice: "Send again later, or raise the limit of queued tokens")
         }
         for item in items { waiting.append(item) }
@@ -68,28 +111,99 @@ package struct BatchPlanner: Sendable {
 
     /// The lane finished its batch.
     package mutating func laneFinished(_ lane: Int, now: Int) -> [Action] {
-        idleLanes.append(lane)
+        if lanes[lane] != nil, !idleLanes.contains(lane) { idleLanes.append(lane) }
+        return launch(now: now)
+    }
+
+    /// Takes back what a lane could not finish. It runs before everything else that waits, each replay as a batch of its own.
+    package mutating func putBack(_ returned: [Replay], now: Int) -> [Action] {
+        replays += returned.filter { !$0.items.isEmpty }
         return launch(now: now)
     }
 
     /// Takes back what does not run yet; what runs already is not stopped. Returns the ids that were still waiting.
     package mutating func cancel(_ ids: [Int]) -> [Int] {
-        ids.filter { waiting.remove($0) }
+        guard !replays.isEmpty else { return ids.filter { waiting.remove($0) } }
+        let wanted = Set(ids)
+        var cancelled = replays.flatMap(\.items).map(\.id).filter(wanted.contains)
+        for index in replays.indices { replays[index].items.removeAll { wanted.contains($0.id) } }
+        replays.removeAll { $0.items.isEmpty }
+        cancelled += ids.filter { waiting.remove($0) }
+        return cancelled
+    }
+
+    /// Takes out what nobody waits for any more. Only needed while there is no lane: launching looks first.
+    package mutating func expire(now: Int) -> [Action] {
+        var expired = waiting.removeExpired(now: now)
+        for index in replays.indices {
+            expired += replays[index].items.filter { $0.isExpired(now) }.map(\.id)
+            replays[index].items.removeAll { $0.isExpired(now) }
+        }
+        replays.removeAll { $0.items.isEmpty }
+        return expired.isEmpty ? [] : [.expire(ids: expired)]
+    }
+
+    /// Tokens that may wait now: never less than a tenth of the limit, so that a short absence of all devices refuses nobody.
+    private var queueLimit: Int {
+        Int((Double(limits.maxQueuedTokens) * min(1, max(0.1, capacity))).rounded(.up))
     }
 
     private mutating func launch(now: Int) -> [Action] {
         var actions: [Action] = []
         while !idleLanes.isEmpty {
-            let expired = waiting.removeExpired(now: now)
-            if !expired.isEmpty { actions.append(.expire(ids: expired)) }
-            guard waiting.count > 0, let lane = idleLanes.popLast() else { break }
+            actions += expire(now: now)
+            if let replay = nextReplay() {
+                actions.append(replay)
+                continue
+            }
+            guard waiting.count > 0, let lane = takeIdleLane() else { break }
             // Work that idle lanes could share is shared: half the work on each of two lanes is done in half the time.
             let share = (waiting.tokens + idleLanes.count) / (idleLanes.count + 1)
-            let budget = min(limits.tokenBudget, max(share, 1))
+            let budget = budget(lane)
             let ids = waiting.takeBatch(
-                tokenBudget: budget, paddedBudget: 2 * limits.tokenBudget, maxCount: limits.maxBatchSize)
+                tokenBudget: min(budget, max(share, 1)), paddedBudget: 2 * budget, maxCount: limits.maxBatchSize)
             actions.append(.launch(lane: lane, ids: ids))
         }
         return actions
     }
+
+    /// The first replay that an idle lane may take. Its old device is good enough when there is no other.
+    private mutating func nextReplay() -> Action? {
+        let devices = Set(lanes.values.map(\.device))
+        for (index, replay) in replays.enumerated() {
+            let hasChoice = devices.contains { $0 != replay.avoidedDevice }
+            guard let lane = takeIdleLane(where: { !hasChoice || $0.device != replay.avoidedDevice }) else { continue }
+            replays.remove(at: index)
+            return .launch(lane: lane, ids: replay.items.map(\.id))
+        }
+        return nil
+    }
+
+    /// Of the idle lanes that fit, the one of the largest share; of equals the one that ran last, whose cache is warm.
+    private mutating func takeIdleLane(where fits: (Lane) -> Bool = { _ in true }) -> Int? {
+        var best: (place: Int, share: Double)?
+        for (place, lane) in idleLanes.enumerated() {
+            guard let state = lanes[lane], fits(state), state.share >= best?.share ?? 0 else { continue }
+            best = (place, state.share)
+        }
+        return best.map { idleLanes.remove(at: $0.place) }
+    }
+
+    private func budget(_ lane: Int) -> Int {
+        max(1, Int((Double(limits.tokenBudget) * (lanes[lane]?.share ?? 1)).rounded()))
+    }
+
+    private static func clamped(_ share: Double) -> Double {
+        share.isFinite ? min(1, max(0.01, share)) : 1
+    }
+}
+
+extension BatchPlanner.Item {
+    fileprivate func isExpired(_ now: Int) -> Bool {
+        deadline.map { $0 <= now } ?? false
+    }
+}
+
+extension BatchPlanner.Replay {
+    fileprivate var tokens: Int { items.reduce(0) { $0 + $1.tokens } }
 }

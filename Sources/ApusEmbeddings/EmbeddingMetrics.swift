@@ -1,8 +1,13 @@
+import ApusErrors
+import ApusExecution
 import ApusGraph
+import ApusTensor
 package import Metrics
 
 /// What is counted while texts become vectors, by model.
 package struct EmbeddingMetrics: Sendable {
+    private let model: String
+    private let factory: any MetricsFactory
     private let queue: Timer
     private let tokenize: Timer
     private let run: Timer
@@ -12,6 +17,8 @@ package struct EmbeddingMetrics: Sendable {
     private let padding: Counter
 
     package init(model: String, _ factory: any MetricsFactory = MetricsSystem.factory) {
+        self.model = model
+        self.factory = factory
         let labels = [("model", model)]
         queue = Timer(label: "apus_queue_seconds", dimensions: labels, preferredDisplayUnit: .seconds, factory: factory)
         tokenize = Timer(label: "apus_tokenize_seconds", dimensions: labels, preferredDisplayUnit: .seconds, factory: factory)
@@ -30,11 +37,28 @@ package struct EmbeddingMetrics: Sendable {
         tokenize.recordNanoseconds(Int64(nanoseconds))
     }
 
-    func ran(_ batch: EncoderBatch, nanoseconds: Int) {
+    func ran(_ batch: EncoderBatch, on replica: EncoderReplica, nanoseconds: Int) {
+        count("apus_inputs_total", [("device", replica.device.description)], by: batch.count)
+        if replica.fallback != .none { count("apus_fallback_inputs_total", [("stage", replica.fallback.rawValue)], by: batch.count) }
         run.recordNanoseconds(Int64(nanoseconds))
         batchSize.record(batch.count)
         batchTokens.record(batch.tokenCount + batch.paddingCount)
         tokens.increment(by: batch.tokenCount)
         padding.increment(by: batch.paddingCount)
+    }
+
+    func failed(_ batch: FailedBatch, _ error: ApusError) {
+        let replayed = batch.replays.reduce(0) { $0 + $1.count }
+        if replayed > 0 { count("apus_replays_total", [("cause", error.code.rawValue)], by: replayed) }
+        if !batch.quarantined.isEmpty { count("apus_quarantined_inputs_total", by: batch.quarantined.count) }
+    }
+
+    /// Inputs whose deadline passed before they reached a device.
+    func expired(_ inputs: Int) {
+        count("apus_expired_inputs_total", by: inputs)
+    }
+
+    private func count(_ name: String, _ labels: [(String, String)] = [], by amount: Int) {
+        Counter(label: name, dimensions: [("model", model)] + labels, factory: factory).increment(by: amount)
     }
 }

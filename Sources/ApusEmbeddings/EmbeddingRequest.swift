@@ -1,4 +1,6 @@
 import ApusErrors
+package import ApusExecution
+package import ApusTensor
 
 /// One caller's sequences on their way through the batches.
 struct EmbeddingRequest: Sendable {
@@ -35,6 +37,10 @@ struct EmbeddingRequest: Sendable {
 package struct EmbeddedSequences: Sendable {
     /// How one vector was computed.
     package struct Run: Sendable {
+        package var device = DeviceID(.cpu, 0)
+        package var precision = Precision.fp32
+        /// Whether the device stood in for another.
+        package var fallback = FallbackStage.none
         /// Sequences in its batch.
         package var batchSize = 0
         /// Padding of its row, in tokens.

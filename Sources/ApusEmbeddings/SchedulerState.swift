@@ -1,33 +1,115 @@
 import ApusBatching
 import ApusErrors
+import ApusExecution
 import ApusGraph
-
-/// A sequence that waits for its batch.
-struct PendingSequence: Sendable {
-    var sequence: EncoderBatch.Sequence
-    var request: Int
-    /// Its place in the request.
-    var row: Int
-    var enqueued: Int
-}
+import ApusTensor
 
 /// What is to be done outside the lock.
 enum Launch: Sendable {
-    case batch(lane: Int, [PendingSequence])
+    case batch(LaneRun)
     case answer(EmbeddingRequest.Waiter, Result<EmbeddedSequences, ApusError>)
+    /// So many inputs were dropped because their deadline had passed.
+    case expired(Int)
 }
 
-/// What waits, for whom, and what is to happen next. Pure: the effects are ``EmbeddingScheduler``'s.
+/// One batch on its way to a lane.
+struct LaneRun: Sendable {
+    let lane: Int
+    let replica: EncoderReplica
+    let sequences: [PendingSequence]
+}
+
+/// What waits, for whom, where it may run, and what is to happen next. Pure: the effects are ``EmbeddingScheduler``'s.
 struct SchedulerState: Sendable {
     var planner: BatchPlanner
     var pending: [Int: PendingSequence] = [:]
     var requests: [Int: EmbeddingRequest] = [:]
+    /// Why nothing new is taken; nil while requests are welcome.
+    var refusal: ApusError?
+    var quarantine = QuarantinedInputs()
     var nextID = 0
     /// Of one lane, averaged over the last batches.
     private(set) var secondsPerToken: Double?
+    private var replicas: [DeviceID: Opened] = [:]
+    private var devices: [Int: DeviceID] = [:]
+    private var numbers: [DeviceID: Int] = [:]
+    private var nextLane = 0
+
+    private struct Opened: Sendable {
+        var replica: EncoderReplica
+        var lanes: [Int]
+    }
 
     init(planner: BatchPlanner) {
         self.planner = planner
+    }
+
+    var openDevices: [DeviceID] { replicas.keys.sorted() }
+
+    /// The lanes of `replica` take work from now on, in place of those its device had before.
+    mutating func open(_ replica: EncoderReplica, now: Int) -> [Launch] {
+        close(replica.device)
+        refusal = nil
+        let number = numbers[replica.device] ?? numbers.count
+        numbers[replica.device] = number
+        let lanes = (0..<replica.executor.laneCount).map { nextLane + $0 }
+        nextLane += lanes.count
+        replicas[replica.device] = Opened(replica: replica, lanes: lanes)
+        var actions: [BatchPlanner.Action] = []
+        for lane in lanes {
+            devices[lane] = replica.device
+            actions += planner.addLane(lane, device: number, share: replica.share, now: now)
+        }
+        return apply(actions)
+    }
+
+    /// Takes all of `sequences` or none; nil when their request has ended.
+    mutating func enqueue(
+        _ sequences: [EncoderBatch.Sequence], _ admission: BatchPlanner.Admission, firstRow: Int, request: Int, deadline: Int?, now: Int
+    ) throws(ApusError) -> [Launch]? {
+        guard let open = requests[request], open.isOpen else { return nil }
+        if let refusal { throw refusal }
+        guard quarantine.isEmpty || !sequences.contains(where: { quarantine.contains($0.ids) }) else {
+            throw FailedBatch.refusal()
+        }
+        var taken: [PendingSequence] = []
+        for (offset, sequence) in sequences.enumerated() {
+            nextID += 1
+            taken.append(
+                PendingSequence(
+                    id: nextID, sequence: sequence, request: request, row: firstRow + offset, enqueued: now, deadline: deadline))
+        }
+        for sequence in taken { pending[sequence.id] = sequence }
+        do throws(ApusError) {
+            let actions = try planner.enqueue(taken.map(\.item), admission, now: now)
+            requests[request]?.waiting.formUnion(taken.map(\.id))
+            return apply(actions)
+        } catch {
+            for sequence in taken { pending[sequence.id] = nil }
+            throw error
+        }
+    }
+
+    /// Closes `device` unless another executor serves it by now.
+    mutating func close(_ device: DeviceID, _ executor: any Executor) {
+        guard let current = replicas[device]?.replica.executor, current === executor else { return }
+        close(device)
+    }
+
+    /// The lanes of `device` take no more work. What runs there ends by itself.
+    mutating func close(_ device: DeviceID) {
+        for lane in replicas.removeValue(forKey: device)?.lanes ?? [] {
+            planner.removeLane(lane)
+            devices[lane] = nil
+        }
+    }
+
+    mutating func adjust(_ device: DeviceID, share: Double, fallback: FallbackStage) {
+        guard var opened = replicas[device] else { return }
+        opened.replica.share = share
+        opened.replica.fallback = fallback
+        replicas[device] = opened
+        for lane in opened.lanes { planner.setShare(share, ofLane: lane) }
     }
 
     /// Registers who waits for `request`, or hands out its result if it is there already.
@@ -48,41 +130,67 @@ struct SchedulerState: Sendable {
             switch action {
             case .launch(let lane, let ids):
                 let sequences = ids.compactMap { pending.removeValue(forKey: $0) }
-                for (id, sequence) in zip(ids, sequences) { requests[sequence.request]?.waiting.remove(id) }
-                launches.append(.batch(lane: lane, sequences))
+                for sequence in sequences { requests[sequence.request]?.waiting.remove(sequence.id) }
+                guard let device = devices[lane], let opened = replicas[device] else { continue }
+                launches.append(.batch(LaneRun(lane: lane, replica: opened.replica, sequences: sequences)))
             case .expire(let ids):
-                let expired = Set(ids.compactMap { pending.removeValue(forKey: $0)?.request })
-                for request in expired {
-                    let error = ApusError(.deadlineExceeded, "the deadline passed before the input could run")
-                    launches += close(request, .failure(error))
-                }
+                launches += expire(ids.compactMap { pending.removeValue(forKey: $0) })
             }
         }
         return launches
     }
 
-    mutating func deliver(
-        _ sequences: [PendingSequence], _ batch: EncoderBatch, _ rows: [Result<ArraySlice<Float>, ApusError>], started: Int, ended: Int
-    ) -> [Launch] {
+    /// Ends the requests of sequences whose deadline passed before they ran.
+    mutating func expire(_ sequences: [PendingSequence]) -> [Launch] {
+        let error = ApusError(.deadlineExceeded, "the deadline passed before the input could run")
+        return [.expired(sequences.count)]
+            + Set(sequences.map(\.request)).sorted().flatMap { close($0, .failure(error)) }
+    }
+
+    mutating func deliver(_ run: LaneRun, _ batch: EncoderBatch, _ vectors: [Float], started: Int, ended: Int) -> [Launch] {
+        learn(seconds: Double(ended - started) * 1e-9, tokens: batch.tokenCount)
+        let width = vectors.count / max(1, run.sequences.count)
         var launches: [Launch] = []
-        for (sequence, row) in zip(sequences, rows) {
-            switch row {
-            case .success(let vector):
-                let run = EmbeddedSequences.Run(
-                    batchSize: batch.count, padding: batch.longest - sequence.sequence.ids.count,
-                    queueNanoseconds: started - sequence.enqueued, runNanoseconds: ended - started)
-                if let finished = requests[sequence.request]?.fill(sequence.row, with: vector, run) {
-                    launches += close(sequence.request, .success(finished))
-                }
-            case .failure(let error):
-                launches += close(sequence.request, .failure(error))
+        for (place, sequence) in run.sequences.enumerated() {
+            let account = EmbeddedSequences.Run(
+                device: run.replica.device, precision: run.replica.precision, fallback: run.replica.fallback,
+                batchSize: batch.count, padding: batch.longest - sequence.sequence.ids.count,
+                queueNanoseconds: started - sequence.enqueued, runNanoseconds: ended - started)
+            let vector = vectors[(place * width)..<((place + 1) * width)]
+            if let finished = requests[sequence.request]?.fill(sequence.row, with: vector, account) {
+                launches += close(sequence.request, .success(finished))
             }
         }
         return launches
+    }
+
+    /// Carries out what is decided about a failed batch. Sequences that nobody waits for any more are dropped.
+    mutating func putBack(_ failed: FailedBatch, from run: LaneRun, now: Int) -> [Launch] {
+        for sequence in failed.quarantined { quarantine.insert(sequence.sequence.ids) }
+        var launches: [Launch] = []
+        for (sequence, error) in failed.failures { launches += close(sequence.request, .failure(error)) }
+        var replays: [BatchPlanner.Replay] = []
+        for group in failed.replays {
+            let wanted = group.filter { requests[$0.request]?.isOpen ?? false }
+            for sequence in wanted {
+                pending[sequence.id] = sequence
+                requests[sequence.request]?.waiting.insert(sequence.id)
+            }
+            replays.append(
+                BatchPlanner.Replay(wanted.map(\.item), avoiding: failed.avoidsDevice ? numbers[run.replica.device] : nil))
+        }
+        return launches + apply(planner.putBack(replays, now: now))
+    }
+
+    /// Refuses what waits and what comes, until a replica is opened.
+    mutating func refuseAll(_ error: ApusError) -> [Launch] {
+        refusal = error
+        return requests.keys.sorted().filter { requests[$0]?.waiting.isEmpty == false }
+            .flatMap { close($0, .failure(error)) }
     }
 
     /// Remembers the pace of a batch; an old batch counts half as much after about seven newer ones.
-    mutating func learn(seconds: Double, tokens: Int) {
+    private mutating func learn(seconds: Double, tokens: Int) {
         guard tokens > 0 else { return }
         let pace = seconds / Double(tokens)
         secondsPerToken = secondsPerToken.map { $0 * 0.9 + pace * 0.1 } ?? pace

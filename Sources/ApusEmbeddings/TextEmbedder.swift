@@ -10,24 +10,24 @@ package final class TextEmbedder: Sendable {
     package let tokenizer: Tokenizer
     /// Tokens of the longest input, special tokens included; at least 1.
     package let maxTokens: Int
-    package var dimensions: Int { encoder.dimensions }
+    package var dimensions: Int { scheduler.dimensions }
     /// Highest token id that the network has an embedding for, + 1.
     package let vocabularySize: Int
     private let lowercasesText: Bool
     /// Put before every text, as sentence-transformers does with a checkpoint's default prompt.
     private let prompt: String
-    private let encoder: SentenceEncoder
-    private let scheduler: EmbeddingScheduler
+    /// Where the batches run: devices are opened and closed here.
+    package let scheduler: EmbeddingScheduler
     private let metrics: EmbeddingMetrics
     private let clock = MonotonicClock()
 
-    /// `maxTokens` lowers the checkpoint's own limit.
+    /// `dimensions` are those of the network's vectors, `maxTokens` lowers the checkpoint's own limit. Nothing runs before a device is
+    /// opened in ``scheduler``.
     package init(
-        _ checkpoint: Checkpoint, tokenizer: Tokenizer, encoder: SentenceEncoder, executor: any Executor, limits: BatchLimits,
-        metrics: EmbeddingMetrics, maxTokens: Int? = nil
+        _ checkpoint: Checkpoint, tokenizer: Tokenizer, dimensions: Int, limits: BatchLimits, metrics: EmbeddingMetrics,
+        maxTokens: Int? = nil, observer: (any BatchObserver)? = nil
     ) {
         self.tokenizer = tokenizer
-        self.encoder = encoder
         self.maxTokens = max(1, min(checkpoint.maxTokens, maxTokens ?? .max))
         lowercasesText = checkpoint.lowercasesText
         prompt = checkpoint.defaultPrompt ?? ""
@@ -37,7 +37,7 @@ package final class TextEmbedder: Sendable {
             case .onnx: tokenizer.vocabularySize
             }
         self.metrics = metrics
-        scheduler = EmbeddingScheduler(encoder: encoder, executor: executor, limits: limits, metrics: metrics)
+        scheduler = EmbeddingScheduler(dimensions: dimensions, limits: limits, metrics: metrics, observer: observer)
     }
 
     /// Tokens that wait for a lane.

@@ -14,6 +14,8 @@ extension ApusError.Code {
     public static let overloaded = Self(rawValue: "overloaded")
     public static let deadlineExceeded = Self(rawValue: "deadline_exceeded")
     public static let cancelled = Self(rawValue: "cancelled")
+    public static let requestQuarantined = Self(rawValue: "request_quarantined")
+    public static let noDevice = Self(rawValue: "no_device")
     public static let shuttingDown = Self(rawValue: "shutting_down")
     public static let notFound = Self(rawValue: "not_found")
     public static let methodNotAllowed = Self(rawValue: "method_not_allowed")

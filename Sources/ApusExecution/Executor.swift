@@ -5,7 +5,7 @@ package import ApusTensor
 ///
 /// An executor has a number of lanes, each a thread that runs one step at a time. Work goes to whichever lane is free first, in
 /// the order given, so that no call here ever blocks a thread of Swift's cooperative pool and models share the lanes.
-package protocol Executor: Sendable {
+package protocol Executor: AnyObject, Sendable {
     var device: DeviceID { get }
     /// How many steps can run at the same time.
     var laneCount: Int { get }

@@ -8,7 +8,9 @@ import Testing
     private func planner(
         budget: Int = 100, size: Int = 8, queue: Int = 1000, lanes: Int = 1
     ) throws -> BatchPlanner {
-        BatchPlanner(limits: try BatchLimits(tokenBudget: budget, maxBatchSize: size, maxQueuedTokens: queue), lanes: lanes)
+        var planner = BatchPlanner(limits: try BatchLimits(tokenBudget: budget, maxBatchSize: size, maxQueuedTokens: queue))
+        for lane in 0..<lanes { _ = planner.addLane(lane, device: lane, now: 0) }
+        return planner
     }
 
     private func items(_ tokens: [Int], from first: Int = 0, deadline: Int? = nil) -> [Item] {

@@ -2,6 +2,7 @@ import ApusBatching
 import ApusCheckpoint
 import ApusEmbeddings
 import ApusErrors
+import ApusTensor
 import ApusTokenizers
 import Foundation
 import Testing
@@ -13,10 +14,12 @@ import Testing
 
     private func embedder(_ executor: ScriptedExecutor, _ limits: BatchLimits? = nil) async throws -> TextEmbedder {
         let checkpoint = try Checkpoint(directory: Self.directory)
-        return TextEmbedder(
-            checkpoint, tokenizer: try Tokenizer(contentsOf: checkpoint.tokenizerPath),
-            encoder: try await SentenceEncoder.load(checkpoint, onto: executor), executor: executor,
+        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor)
+        let embedder = TextEmbedder(
+            checkpoint, tokenizer: try Tokenizer(contentsOf: checkpoint.tokenizerPath), dimensions: encoder.dimensions,
             limits: try limits ?? BatchLimits(), metrics: EmbeddingMetrics(model: "scripted"))
+        embedder.scheduler.open(EncoderReplica(executor: executor, encoder: encoder, precision: .fp32))
+        return embedder
     }
 
     private func tokens(_ ids: [Int32]) -> TextInput { .tokens(ids) }
