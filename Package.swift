@@ -56,7 +56,8 @@ let package = Package(
         room("ApusTensor"),
         room("ApusJSON", ["ApusErrors"]),
         room("ApusExecution", ["ApusErrors", "ApusTensor"]),
-        room("ApusDevices", ["ApusErrors", "ApusTensor"]),
+        .target(name: "CNVML"),
+        room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CNVML"]),
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .logging]),
         room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
@@ -116,6 +117,7 @@ let package = Package(
         tests("Apus", ["Apus"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
         tests("ApusConfiguration", ["ApusErrors", "ApusTensor", "ApusConfiguration"]),
+        tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices"]),
         tests(
             "ApusHTTP",
             ["ApusErrors", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),
