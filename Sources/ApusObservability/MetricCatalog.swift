@@ -13,37 +13,54 @@ package enum MetricCatalog {
     /// Tokens of a batch: powers of two from one short text to a full budget.
     package static let tokenBuckets: [Double] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 
-    package static let all: [MetricDescriptor] = service + embeddings + accelerators + process + observability
+    package static let all: [MetricDescriptor] =
+        service + embeddings + recovery + devices + fleet + accelerators + process + observability
 
     /// Emitted by ApusService.
     static let service: [MetricDescriptor] = [
-        .init("apus_requests_total", .counter, "Requests answered, by route and error code (ok when there was none)."),
+        .init("apus_requests_total", .counter, by: ["route", "code"], "Requests answered, by route and error code (ok when there was none)."),
         .init(
-            "apus_request_seconds", .histogram(buckets: secondsBuckets),
+            "apus_request_seconds", .histogram(buckets: secondsBuckets), by: ["route"],
             "Seconds from a complete request to its complete answer, by route."
         ),
         .init("apus_in_flight_requests", .gauge, "Requests being answered now."),
-        .init("apus_truncated_inputs_total", .counter, "Inputs that were cut to the model's longest, by model."),
+        .init("apus_truncated_inputs_total", .counter, by: ["model"], "Inputs that were cut to the model's longest, by model."),
     ]
 
-    /// Emitted by the rooms that tokenise, queue and run; label `model`.
+    /// Emitted by the rooms that tokenise, queue and run.
     static let embeddings: [MetricDescriptor] = [
-        .init("apus_queue_seconds", .histogram(buckets: secondsBuckets), "Seconds an input waited for its batch, by model."),
-        .init("apus_tokenize_seconds", .histogram(buckets: secondsBuckets), "Seconds to tokenise one request, by model."),
-        .init("apus_run_seconds", .histogram(buckets: secondsBuckets), "Seconds to run one batch, by model."),
-        .init("apus_batch_size", .histogram(buckets: rowBuckets), "Rows in a batch, by model."),
-        .init("apus_batch_tokens", .histogram(buckets: tokenBuckets), "Tokens in a batch, padding included, by model."),
-        .init("apus_tokens_total", .counter, "Tokens run, padding not included, by model."),
-        .init("apus_padding_tokens_total", .counter, "Padding tokens run, by model."),
+        .init("apus_queue_seconds", .histogram(buckets: secondsBuckets), by: ["model"], "Seconds an input waited for its batch, by model."),
+        .init("apus_tokenize_seconds", .histogram(buckets: secondsBuckets), by: ["model"], "Seconds to tokenise one request, by model."),
+        .init("apus_run_seconds", .histogram(buckets: secondsBuckets), by: ["model"], "Seconds to run one batch, by model."),
+        .init("apus_batch_size", .histogram(buckets: rowBuckets), by: ["model"], "Rows in a batch, by model."),
+        .init("apus_batch_tokens", .histogram(buckets: tokenBuckets), by: ["model"], "Tokens in a batch, padding included, by model."),
+        .init("apus_tokens_total", .counter, by: ["model"], "Tokens run, padding not included, by model."),
+        .init("apus_padding_tokens_total", .counter, by: ["model"], "Padding tokens run, by model."),
+        .init("apus_inputs_total", .counter, by: ["model", "device"], "Inputs computed, by model and the device that computed them."),
     ]
 
-    /// Emitted by the room that watches devices; samples for accelerators only, label `gpu_id`.
-    static let accelerators: [MetricDescriptor] = [
-        .init("gpu_memory_used_bytes", .gauge, "Accelerator memory in use."),
-        .init("gpu_memory_available_bytes", .gauge, "Accelerator memory free."),
-        .init("gpu_utilization_percent", .gauge, "Share of time the accelerator was busy, 0 to 100."),
-        .init("gpu_temperature_celsius", .gauge, "Accelerator temperature."),
-        .init("gpu_health_status", .gauge, "1 when the accelerator is healthy, 0 when it is not."),
+    /// What becomes of inputs when devices fail. Emitted by the room that queues and runs.
+    static let recovery: [MetricDescriptor] = [
+        .init(
+            "apus_replays_total", .counter, by: ["model", "cause"],
+            "Inputs that ran again because the batch they were in failed, by model and how it failed."
+        ),
+        .init(
+            "apus_quarantined_inputs_total", .counter, by: ["model"],
+            "Inputs refused because they ended the process that computed them more than once, by model."
+        ),
+        .init(
+            "apus_expired_inputs_total", .counter, by: ["model"],
+            "Inputs dropped before they reached a device because their deadline had passed or their client had gone, by model."
+        ),
+        .init(
+            "apus_expired_on_device_total", .counter, by: ["model"],
+            "Inputs that were given to a device after their deadline, by model; anything but 0 is a fault of Apus."
+        ),
+        .init(
+            "apus_fallback_inputs_total", .counter, by: ["model", "stage"],
+            "Inputs computed by a stand-in for the device that was meant to, by model and fallback stage (temporary or permanent)."
+        ),
     ]
 
     /// Read from the operating system at each scrape, under the names every Prometheus client uses.
@@ -55,8 +72,8 @@ package enum MetricCatalog {
 
     static let observability: [MetricDescriptor] = [
         .init(
-            "apus_metric_series_refused_total", .counter,
+            "apus_metric_series_refused_total", .counter, by: ["family"],
             "Label sets that were folded into one series because their family had too many, by family."
-        ),
+        )
     ]
 }

@@ -2,8 +2,8 @@ package import CoreMetrics
 
 /// Makes a ``PrometheusRegistry`` the backend of swift-metrics: `MetricsSystem.bootstrap(PrometheusMetricsFactory(registry))`.
 ///
-/// Series live as long as the registry, since a counter that vanishes and starts again reads as a restart; destroying a metric
-/// therefore changes nothing.
+/// A gauge that is destroyed is no longer shown: nobody knows its value any more, and a last value that stands still reads as a
+/// present one. Counters and histograms live as long as the registry, since one that vanishes and starts again reads as a restart.
 package struct PrometheusMetricsFactory: MetricsFactory {
     package let registry: PrometheusRegistry
 
@@ -41,7 +41,11 @@ package struct PrometheusMetricsFactory: MetricsFactory {
 
     package func destroyCounter(_ handler: any CounterHandler) {}
     package func destroyFloatingPointCounter(_ handler: any FloatingPointCounterHandler) {}
-    package func destroyMeter(_ handler: any MeterHandler) {}
-    package func destroyRecorder(_ handler: any RecorderHandler) {}
+    package func destroyMeter(_ handler: any MeterHandler) { forgetGauge(handler) }
+    package func destroyRecorder(_ handler: any RecorderHandler) { forgetGauge(handler) }
     package func destroyTimer(_ handler: any TimerHandler) {}
+
+    private func forgetGauge(_ handler: Any) {
+        if let series = handler as? ScalarSeries { registry.removeGauge(series) }
+    }
 }

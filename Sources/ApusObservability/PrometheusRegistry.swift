@@ -44,6 +44,20 @@ package final class PrometheusRegistry: Sendable {
         scalar(name, kind: .gauge, labels)
     }
 
+    /// Takes a gauge's series out of the text; a later use of its name and labels makes a new one. Any other series stays.
+    package func removeGauge(_ series: ScalarSeries) {
+        families.withLock { families in
+            for (name, family) in families where family.typeName == "gauge" {
+                guard case .scalars(var all) = family.storage, let key = all.first(where: { $0.value === series })?.key else {
+                    continue
+                }
+                all[key] = nil
+                families[name] = family.storing(.scalars(all))
+                return
+            }
+        }
+    }
+
     private func scalar(_ name: String, kind: MetricDescriptor.Kind, _ labels: [(String, String)]) -> ScalarSeries {
         let name = PrometheusText.metricName(name)
         let wanted = SeriesKey(labels)

@@ -132,6 +132,35 @@ struct PrometheusTests {
         #expect(text.samples == [.init(name: "x", labels: [:], value: 2)])
     }
 
+    @Test("A gauge that is destroyed is no longer shown, counters and histograms stay")
+    func destroyed() throws {
+        let registry = PrometheusRegistry(catalog: [.init("g", .gauge, by: ["device"], "Help.")])
+        let factory = PrometheusMetricsFactory(registry)
+        let first = Meter(label: "g", dimensions: [("device", "a")], factory: factory)
+        let second = Meter(label: "g", dimensions: [("device", "b")], factory: factory)
+        let last = Gauge(label: "last", dimensions: [], factory: factory)
+        let counter = Counter(label: "c_total", dimensions: [], factory: factory)
+        let histogram = Recorder(label: "h", dimensions: [], aggregate: true, factory: factory)
+        first.set(1)
+        second.set(2)
+        last.record(3)
+        counter.increment()
+        histogram.record(1)
+        first.destroy()
+        last.destroy()
+        counter.destroy()
+        histogram.destroy()
+        let text = try Exposition(registry)
+        #expect(text.value("g", ["device": "a"]) == nil)
+        #expect(text.value("g", ["device": "b"]) == 2)
+        #expect(text.value("last") == nil)
+        #expect(text.types["g"] == "gauge")
+        #expect(text.value("c_total") == 1)
+        #expect(text.value("h_count") == 1)
+        Meter(label: "g", dimensions: [("device", "a")], factory: factory).set(4)
+        #expect(try Exposition(registry).value("g", ["device": "a"]) == 4)
+    }
+
     @Test("Counts from many tasks all arrive")
     func concurrency() async throws {
         let registry = PrometheusRegistry(catalog: [])
