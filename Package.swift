@@ -57,7 +57,8 @@ let package = Package(
         room("ApusJSON", ["ApusErrors"]),
         room("ApusExecution", ["ApusErrors", "ApusTensor"]),
         .target(name: "CNVML"),
-        room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CNVML"]),
+        room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CNVML", .metrics]),
+        room("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices"]),
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .logging]),
         room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
@@ -117,7 +118,7 @@ let package = Package(
         tests("Apus", ["Apus"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
         tests("ApusConfiguration", ["ApusErrors", "ApusTensor", "ApusConfiguration"]),
-        tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices"]),
+        tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability"]),
         tests(
             "ApusHTTP",
             ["ApusErrors", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),
