@@ -1,7 +1,7 @@
 import Foundation
 
 /// A folder of text files that goes when the value does.
-final class FileTree {
+final class FileTree: Sendable {
     let root: String
 
     init(_ files: [String: String] = [:]) throws {
