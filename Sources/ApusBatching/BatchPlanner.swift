@@ -145,7 +145,8 @@ package struct BatchPlanner: Sendable {
 
     /// Tokens that may wait now: never less than a tenth of the limit, so that a short absence of all devices refuses nobody.
     private var queueLimit: Int {
-        Int((Double(limits.maxQueuedTokens) * min(1, max(0.1, capacity))).rounded(.up))
+        guard capacity < 1 else { return limits.maxQueuedTokens }
+        return Int(exactly: (Double(limits.maxQueuedTokens) * max(0.1, capacity)).rounded(.up)) ?? limits.maxQueuedTokens
     }
 
     private mutating func launch(now: Int) -> [Action] {
