@@ -62,8 +62,13 @@ let package = Package(
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .logging]),
         room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
+        .target(name: "CApusProcess"),
+        room("ApusWorkers", ["ApusErrors", "ApusTensor", "ApusJSON", "ApusExecution", "CApusProcess"]),
         room("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", .crypto]),
         room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution"]),
+        room(
+            "ApusWorkerHost",
+            ["ApusErrors", "ApusTensor", "ApusExecution", "ApusGraph", "ApusRuntime", "ApusWorkers", "CApusProcess"]),
         .target(name: "CApusUnicode"),
         room("ApusTokenizers", ["ApusErrors", "ApusJSON", "CApusUnicode"]),
         room("ApusBatching", ["ApusErrors", .product(name: "HeapModule", package: "swift-collections")]),
@@ -100,6 +105,10 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
+            name: "WorkerFixture",
+            dependencies: ["ApusErrors", "ApusTensor", "ApusExecution", "ApusWorkers", "ApusWorkerHost", "CApusProcess"],
+            path: "Tests/Fixtures/WorkerFixture", swiftSettings: settings),
+        .executableTarget(
             name: "TokenizerBenchmark", dependencies: ["ApusErrors", "ApusTokenizers"], path: "Benchmarks/TokenizerBenchmark",
             swiftSettings: settings),
         .executableTarget(
@@ -126,6 +135,18 @@ let package = Package(
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
         tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("ApusTokenizers", ["ApusErrors", "ApusJSON", "ApusTokenizers"], resources: [.copy("Resources")]),
+        tests(
+            "ApusWorkers",
+            [
+                "ApusErrors", "ApusTensor", "ApusJSON", "ApusExecution", "ApusWorkers", "ApusWorkerHost", "CApusProcess", "WorkerFixture",
+            ]),
+        .testTarget(
+            name: "WorkerTests",
+            dependencies: [
+                "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusRuntime", "ApusWorkers",
+                "WorkerFixture",
+            ],
+            path: "IntegrationTests/WorkerTests", swiftSettings: settings),
         .testTarget(
             name: "EngineTests",
             dependencies: [

@@ -1,0 +1,71 @@
+package import ApusErrors
+package import ApusExecution
+import ApusGraph
+import ApusJSON
+import ApusRuntime
+import ApusWorkers
+import CApusProcess
+import Foundation
+
+/// The inside of a worker process.
+package enum WorkerHost {
+    /// An executor and the version of the engine it runs.
+    package struct Hosted: Sendable {
+        package let executor: any Executor
+        package let engineVersion: String
+
+        package init(_ executor: any Executor, engineVersion: String) {
+            self.executor = executor
+            self.engineVersion = engineVersion
+        }
+
+        /// The engine in this process.
+        package static func engine(_ settings: ExecutorSettings) throws(ApusError) -> Hosted {
+            let executor = try InProcessExecutor(settings, graphs: CheckpointGraphs())
+            return Hosted(executor, engineVersion: executor.engineVersion)
+        }
+    }
+
+    /// Serves the front that started this process, until that is gone or wants it to end. The descriptors are those that
+    /// ``ApusWorkers`` hands a worker: 3 is the control channel, then a socket and a region for the loader and for each lane.
+    ///
+    /// - Parameter open: makes what steps are run on. Called after the process was put on its cores, so that all threads inherit them.
+    package static func run(_ open: (ExecutorSettings) throws(ApusError) -> Hosted = Hosted.engine) -> Never {
+        guard apus_socket_is(APUS_FIRST_DESCRIPTOR) != 0 else {
+            FileHandle.standardError.write(Data("apus worker: started by `apus serve` for its devices, not by hand\n".utf8))
+            exit(2)
+        }
+        _ = apus_process_become_worker()
+        let control = HostControl(FrameSocket(owning: APUS_FIRST_DESCRIPTOR))
+        do throws(ApusError) {
+            let contract = try control.contract()
+            try putOnCores(contract.settings.cores)
+            let lanes = contract.settings.lanes
+            let models = HostedModels()
+            var descriptor = APUS_FIRST_DESCRIPTOR
+            var channels: [HostChannel] = []
+            for _ in 0...lanes {
+                let region = try SharedRegion.open(owning: descriptor + 2, limit: contract.regionLimit)
+                channels.append(HostChannel(FrameSocket(owning: descriptor + 1), region, models))
+                descriptor += 2
+            }
+            control.serve(models, Array(channels.dropFirst()))
+            let hosted = try open(contract.settings)
+            for lane in 1...lanes { channels[lane].start("lane-\(lane - 1)") }
+            control.greet(hosted.engineVersion)
+            let loader = HostLoader(hosted.executor, models)
+            channels[0].serve(loader.answer)
+        } catch {
+            control.refuse(error)
+        }
+    }
+
+    private static func putOnCores(_ cores: [Int]) throws(ApusError) {
+        guard !cores.isEmpty else { return }
+        let result = apus_process_set_cores(cores.map { Int32(clamping: $0) }, Int32(clamping: cores.count))
+        guard result == 0 else {
+            throw ApusError(
+                .deviceUnavailable, "the worker cannot be kept on the cores \(cores): \(String(cString: strerror(-result)))")
+        }
+    }
+}

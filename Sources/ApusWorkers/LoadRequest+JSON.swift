@@ -1,0 +1,64 @@
+package import ApusErrors
+package import ApusExecution
+package import ApusJSON
+
+/// A model to be loaded, and the number that it will be named by.
+package struct LoadOrder: Equatable, Sendable {
+    package var number: UInt32
+    package var request: LoadRequest
+
+    package init(_ number: UInt32, _ request: LoadRequest) {
+        self.number = number
+        self.request = request
+    }
+
+    /// The payload of a `load` frame.
+    package func encoded() -> [UInt8] {
+        var json = JSONWriter()
+        json.beginObject()
+        json.member("number", number)
+        json.key("request")
+        request.write(to: &json)
+        json.endObject()
+        return json.bytes
+    }
+
+    package init(reading json: JSONReader) throws(ApusError) {
+        let number = try json.integer("number")
+        guard let number = UInt32(exactly: number) else {
+            throw ApusError(json.code, "\(number) cannot name a model", place: json.place(of: "number"))
+        }
+        self.init(number, try LoadRequest(reading: try json.reader("request")))
+    }
+}
+
+extension LoadRequest {
+    package func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("name", name)
+        json.member("optimization", optimization.rawValue)
+        switch source {
+        case .file(let path):
+            json.member("file", path)
+        case .checkpoint(let directory, let part):
+            json.member("checkpoint", directory)
+            switch part {
+            case .network(let style): json.member("style", style.rawValue)
+            case .pooling(let width): json.member("pooling_width", width)
+            }
+        }
+        json.endObject()
+    }
+
+    package init(reading json: JSONReader) throws(ApusError) {
+        let source: Source
+        if let path = try json.optionalString("file") {
+            source = .file(path)
+        } else if let width = try json.optionalInteger("pooling_width") {
+            source = .checkpoint(directory: try json.string("checkpoint"), .pooling(width: width))
+        } else {
+            source = .checkpoint(directory: try json.string("checkpoint"), .network(try json.choice("style")))
+        }
+        self.init(name: try json.string("name"), source: source, optimization: try json.choice("optimization"))
+    }
+}

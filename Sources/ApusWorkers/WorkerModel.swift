@@ -1,0 +1,65 @@
+import ApusErrors
+import ApusExecution
+import Foundation
+
+/// A model held by a worker.
+final class WorkerModel: LoadedModel, @unchecked Sendable {
+    // `pace` is guarded by `lock`.
+
+    let inputs: [ValueDescription]
+    let outputs: [ValueDescription]
+    let assignment: NodeAssignment
+    private let name: String
+    private let number: UInt32
+    private let process: WorkerProcess
+    private let lock = NSLock()
+    private var pace = StepPace()
+
+    init(_ name: String, number: UInt32, _ outline: ModelOutline, _ process: WorkerProcess) {
+        self.name = name
+        self.number = number
+        self.process = process
+        inputs = outline.inputs
+        outputs = outline.outputs
+        assignment = outline.assignment
+    }
+
+    deinit {
+        process.unload(number)
+    }
+
+    func run(_ tensors: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
+        guard outputs.indices.contains(output) else {
+            throw ApusError(.engineFailure, "there is no output \(output)", place: name)
+        }
+        var ordered: [HostTensor] = []
+        ordered.reserveCapacity(inputs.count)
+        for input in inputs {
+            guard let tensor = tensors[input.name] else {
+                throw ApusError(.engineFailure, "input '\(input.name)' is missing", place: name)
+            }
+            ordered.append(tensor)
+        }
+        let channel = process.channel
+        let size = StepPace.Size(ordered)
+        let seconds = lock.withLock { pace.deadlineSeconds(size, first: process.options.firstStepDeadline) }
+        let start = AwakeClock.monotonic
+        let result = try process.perform(on: channel) { channel throws(WorkerChannel.Failure) in
+            try channel.step(
+                StepRequest(model: number, output: output, memory: memory, fault: fault(on: channel), inputs: []), ordered,
+                returning: outputs[output].elementType, within: Self.nanoseconds(seconds))
+        }
+        lock.withLock { pace.learn(size, seconds: Double(AwakeClock.monotonic - start) / 1e9) }
+        return result
+    }
+
+    /// Known answers run on the loader's channel and are never hit.
+    private func fault(on channel: WorkerChannel) -> StepFault? {
+        channel.index == 0 ? nil : process.options.faults?.faultForNextStep()
+    }
+
+    /// Cut to a day: steps that are expected to take longer are not run.
+    private static func nanoseconds(_ seconds: Double) -> Int64 {
+        Int64(min(max(seconds, 0), 86_400) * 1e9)
+    }
+}
