@@ -84,6 +84,9 @@ let package = Package(
                 "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
                 "ApusEmbeddings", "ApusORT", "ApusRuntime", .crypto,
             ]),
+        room(
+            "ApusFleet",
+            ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", .logging, .nioConcurrencyHelpers]),
         room("ApusService", ["ApusErrors", "ApusJSON", "ApusTensor", .metrics]),
         room(
             "ApusHTTP",
