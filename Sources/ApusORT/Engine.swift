@@ -16,8 +16,8 @@ package final class Engine: Sendable {
     nonisolated(unsafe) let environment: OpaquePointer
     /// Describes host memory; used for every tensor that lives in it.
     nonisolated(unsafe) let hostMemory: OpaquePointer
-    /// Options of a run that gives its arena's free memory back. Never changed, so any number of runs may use it at once.
-    nonisolated(unsafe) let shrinkingRun: OpaquePointer
+    /// Paths of the provider libraries loaded so far.
+    let loadedProviders = Mutex<Set<String>>([])
 
     private static let shared = Mutex<Engine?>(nil)
 
@@ -65,25 +65,16 @@ package final class Engine: Sendable {
             OrtCreateEnvWithCustomLogger(api, EngineLog.write, nil, EngineLog.errorSeverity, "apus", &environment), api)
         var memory: OpaquePointer?
         try Self.check(OrtCreateCpuMemoryInfo(api, 1, 0, &memory), api)
-        var shrinking: OpaquePointer?
-        try Self.check(OrtCreateRunOptions(api, &shrinking), api)
-        guard let environment, let memory, let shrinking else {
+        guard let environment, let memory else {
             throw ApusError(.engineFailure, "ONNX Runtime returned no environment", place: path)
         }
-        try Self.check(OrtAddRunConfigEntry(api, shrinking, "memory.enable_memory_arena_shrinkage", "cpu:0"), api)
-        shrinkingRun = shrinking
         self.environment = environment
         hostMemory = memory
     }
 
-    /// The execution providers compiled into the library, most capable first.
-    package func availableProviders() throws(ApusError) -> [String] {
-        var names: UnsafeMutablePointer<UnsafeMutablePointer<CChar>>?
-        var count: Int32 = 0
-        try check(OrtGetAvailableProviders(api, &names, &count))
-        guard let names else { return [] }
-        defer { _ = try? check(OrtReleaseAvailableProviders(api, names, count)) }
-        return (0..<Int(count)).map { String(cString: names[$0]) }
+    /// Hands memory that was freed back to the system, where the C library keeps it otherwise (glibc).
+    package static func returnFreedPages() {
+        ApusReturnFreedPages()
     }
 
     /// Translates a status into an error and releases it. A nil status is success.

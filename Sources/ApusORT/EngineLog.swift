@@ -1,8 +1,8 @@
 import COnnxRuntime
 import Logging
 
-/// Hands the engine's own log lines to swift-log.
-enum EngineLog {
+/// Hands the engine's own log lines, and what there is to say about how it is used, to swift-log.
+package enum EngineLog {
     static let errorSeverity: Int32 = 3
 
     private static let logger = Logger(label: "apus.engine")
@@ -17,5 +17,14 @@ enum EngineLog {
             default: .critical
             }
         logger.log(level: level, "\(String(cString: message))", metadata: ["location": "\(String(cString: location))"])
+    }
+
+    /// Something that was asked for and is not done, or not as asked.
+    package static func warning(_ message: String) {
+        logger.warning("\(message)")
+    }
+
+    package static func notice(_ message: String) {
+        logger.notice("\(message)")
     }
 }

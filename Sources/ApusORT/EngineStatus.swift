@@ -1,12 +1,17 @@
-import ApusErrors
+package import ApusErrors
 
 /// A failure as the engine reports it. The one place where its texts are read: it has no code of its own for exhausted memory.
-struct EngineStatus {
+package struct EngineStatus {
     /// `OrtErrorCode`.
-    let code: Int32
-    let message: String
+    package let code: Int32
+    package let message: String
 
-    var error: ApusError {
+    package init(code: Int32, message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    package var error: ApusError {
         if isOutOfMemory {
             return ApusError(
                 .outOfMemory, message,
@@ -24,9 +29,13 @@ struct EngineStatus {
     private static let invalidProtobuf: Int32 = 7
     private static let invalidGraph: Int32 = 10
 
+    /// Arena over its limit, arena could not grow, plain allocation failed; then CUDA's own, and those of its libraries.
+    private static let outOfMemoryTexts = [
+        "is smaller than requested bytes of", "Failed to allocate memory for requested buffer", "std::bad_alloc",
+        "CUDA failure 2:", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS failure 3:",
+    ]
+
     private var isOutOfMemory: Bool {
-        // Arena over its limit, arena could not grow, plain allocation failed.
-        ["is smaller than requested bytes of", "Failed to allocate memory for requested buffer", "std::bad_alloc"]
-            .contains { message.contains($0) }
+        Self.outOfMemoryTexts.contains { message.contains($0) }
     }
 }

@@ -16,8 +16,6 @@ package struct ModelBuilder: ~Copyable {
     private var graph: OpaquePointer?
     private var inputs: [OpaquePointer?] = []
     private var outputs: [OpaquePointer?] = []
-    private var inputNames: [String] = []
-    private var outputNames: [String] = []
     /// Offered to the session options beside the graph: without that the engine reserves an arena block of the size of all
     /// weights that nothing ever uses.
     private var initializers: [(name: String, tensor: OpaquePointer)] = []
@@ -46,14 +44,12 @@ package struct ModelBuilder: ~Copyable {
         _ name: String, _ type: ElementType, _ shape: [Int?], symbols: [String]
     ) throws(ApusError) {
         inputs.append(try valueInfo(name, type, shape, symbols))
-        inputNames.append(name)
     }
 
     package mutating func addOutput(
         _ name: String, _ type: ElementType, _ shape: [Int?], symbols: [String]
     ) throws(ApusError) {
         outputs.append(try valueInfo(name, type, shape, symbols))
-        outputNames.append(name)
     }
 
     /// Adds a constant whose bytes are copied into the graph.
@@ -152,8 +148,7 @@ package struct ModelBuilder: ~Copyable {
         var pointer: OpaquePointer?
         try engine.check(
             OrtEditorCreateSessionFromModel(engine.editor, engine.environment, model, options.handle, &pointer))
-        let handle = try SessionHandle.adopt(pointer, engine)
-        return Session(handle: handle, inputNames: inputNames, outputNames: outputNames, keeping: owners)
+        return try Session(handle: SessionHandle.adopt(pointer, engine), provider: options.provider, keeping: owners)
     }
 
     private func give(_ tensor: OpaquePointer, _ name: String, external: Bool) throws(ApusError) {

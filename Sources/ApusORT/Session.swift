@@ -2,28 +2,36 @@ package import ApusErrors
 package import ApusTensor
 import COnnxRuntime
 
-/// One model in the engine, ready to run. Runs may overlap: the engine allows any number on one session.
+/// One model in the engine, ready to run. Runs may overlap on the CPU, where the engine allows any number on one session.
 package final class Session: @unchecked Sendable {
     // Immutable after the initialiser; the engine synchronises what lies behind the handle.
     package let inputNames: [String]
     package let outputNames: [String]
-    private let engine: Engine
-    private let handle: SessionHandle
+    let engine: Engine
+    let handle: SessionHandle
+    let provider: ExecutionProvider
+    /// Counts what the session takes from its device; nil when the provider lends none.
+    let allocator: OpaquePointer?
     private let inputPointers: CStringArray
     private let outputPointers: CStringArray
     private let owners: [any AnyObject & Sendable]
 
     init(
-        handle: consuming SessionHandle, inputNames: [String], outputNames: [String],
-        keeping owners: [any AnyObject & Sendable]
-    ) {
+        handle: consuming SessionHandle, provider: ExecutionProvider, keeping owners: [any AnyObject & Sendable] = []
+    ) throws(ApusError) {
         engine = handle.engine
+        inputNames = try handle.inputNames()
+        outputNames = try handle.outputNames()
+        allocator = handle.allocator(for: provider)
+        self.provider = provider
         self.handle = handle
-        self.inputNames = inputNames
-        self.outputNames = outputNames
         self.owners = owners
         inputPointers = CStringArray(inputNames)
         outputPointers = CStringArray(outputNames)
+    }
+
+    deinit {
+        if let allocator { OrtReleaseAllocator(engine.api, allocator) }
     }
 
     /// Loads an ONNX file.
@@ -36,10 +44,7 @@ package final class Session: @unchecked Sendable {
         } catch {
             throw ApusError(error.code, error.message, place: path, advice: error.advice)
         }
-        let handle = try SessionHandle.adopt(pointer, engine)
-        let inputs = try handle.inputNames()
-        let outputs = try handle.outputNames()
-        return Session(handle: handle, inputNames: inputs, outputNames: outputs, keeping: [])
+        return try Session(handle: SessionHandle.adopt(pointer, engine), provider: options.provider)
     }
 
     /// The element type and shape (nil: known only at run time) of the input at `index`, or nil when it is not a tensor of a known type.
@@ -55,35 +60,20 @@ package final class Session: @unchecked Sendable {
     ///
     /// `inputs` are in the order of ``inputNames``; their bytes are read during the call only. The output at `index` of
     /// ``outputNames`` is handed to `receive` with its type, its shape and its bytes, which are valid during the call only.
-    /// `shrinking` gives the arena's free memory back afterwards.
+    /// With `profile`, a trace of the run is written to a file whose name begins with it, where that can be written.
     package func run<Result>(
-        _ inputs: [TensorArgument], output index: Int, shrinking: Bool,
+        _ inputs: [TensorArgument], output index: Int, profile: String? = nil,
         receive: (ElementType, _ shape: [Int], UnsafeRawBufferPointer) throws(ApusError) -> Result
     ) throws(ApusError) -> Result {
         guard inputs.count == inputNames.count, outputNames.indices.contains(index) else {
             throw ApusError(
                 .engineFailure, "the model has \(inputNames.count) inputs and \(outputNames.count) outputs, \(inputs.count) inputs were given")
         }
-        var arguments: [OpaquePointer] = []
-        arguments.reserveCapacity(inputs.count)
-        defer { for argument in arguments { OrtReleaseValue(engine.api, argument) } }
-        for input in inputs {
-            var value: OpaquePointer?
-            let shape = input.shape.map(Int64.init)
-            try engine.check(
-                OrtCreateTensorWithDataAsOrtValue(
-                    engine.api, engine.hostMemory, UnsafeMutableRawPointer(mutating: input.data), input.byteCount,
-                    shape, shape.count, input.elementType.rawValue, &value))
-            guard let value else { throw ApusError(.engineFailure, "ONNX Runtime returned no tensor") }
-            arguments.append(value)
-        }
-        var result: OpaquePointer?
+        var arguments = TensorValues(engine)
+        for input in inputs { try arguments.add(borrowing: input) }
+        let options: RunOptions? = if let profile { try .profiling(engine, prefix: profile) } else { nil }
+        let result = try start(arguments, index, options)
         defer { if let result { OrtReleaseValue(engine.api, result) } }
-        let names = [outputPointers.pointers[index]]
-        try engine.check(
-            OrtRun(
-                engine.api, handle.pointer, shrinking ? engine.shrinkingRun : nil, inputPointers.pointers, arguments,
-                arguments.count, names, 1, &result))
         guard let result else { throw ApusError(.engineFailure, "output '\(outputNames[index])' was not produced") }
         let (elementType, shape) = try type(of: result, index)
         guard let count = ElementCount.bytes(of: shape, elementType) else {
@@ -92,6 +82,20 @@ package final class Session: @unchecked Sendable {
         var data: UnsafeMutableRawPointer?
         try engine.check(OrtGetTensorMutableData(engine.api, result, &data))
         return try receive(elementType, shape, UnsafeRawBufferPointer(start: data, count: count))
+    }
+
+    /// One run with `options`; the caller releases what it returns.
+    func start(
+        _ arguments: borrowing TensorValues, _ index: Int, _ options: RunOptions?
+    ) throws(ApusError) -> OpaquePointer? {
+        defer { withExtendedLifetime(options) {} }
+        var result: OpaquePointer?
+        let names = [outputPointers.pointers[index]]
+        try engine.check(
+            OrtRun(
+                engine.api, handle.pointer, options?.handle, inputPointers.pointers, arguments.handles, arguments.handles.count,
+                names, 1, &result))
+        return result
     }
 
     private func type(of value: OpaquePointer, _ index: Int) throws(ApusError) -> (ElementType, [Int]) {

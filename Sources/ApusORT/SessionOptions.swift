@@ -5,26 +5,32 @@ import COnnxRuntime
 package struct SessionOptions: ~Copyable {
     let engine: Engine
     let handle: OpaquePointer
+    let provider: ExecutionProvider
 
-    /// Options for changing shapes on a CPU: no memory patterns (they are cached per shape) and graph optimisations as asked.
-    /// `threads` counts the calling thread; 1 means that the calling thread computes alone.
-    package static func open(_ engine: Engine, threads: Int, optimization: OptimizationLevel) throws(ApusError) -> SessionOptions {
+    /// Options for changing shapes: no memory patterns (they are cached per shape) and graph optimisations as asked.
+    /// `threads` counts the calling thread; 1 means that the calling thread computes alone what is computed on the CPU.
+    ///
+    /// `device` names the provider's device in errors. Throws `provider_unavailable`.
+    package static func open(
+        _ engine: Engine, provider: ExecutionProvider, device: String, threads: Int, optimization: OptimizationLevel
+    ) throws(ApusError) -> SessionOptions {
         var handle: OpaquePointer?
         try engine.check(OrtCreateSessionOptions(engine.api, &handle))
         guard let handle else { throw ApusError(.engineFailure, "ONNX Runtime returned no session options") }
-        let options = SessionOptions(engine: engine, handle: handle)
+        let options = SessionOptions(engine: engine, handle: handle, provider: provider)
         try engine.check(OrtSetSessionGraphOptimizationLevel(engine.api, handle, optimization.rawValue))
         try engine.check(OrtSetIntraOpNumThreads(engine.api, handle, Int32(clamping: max(1, threads))))
         try engine.check(OrtSetInterOpNumThreads(engine.api, handle, 1))
         try engine.check(OrtDisableMemPattern(engine.api, handle))
-        // Its result, SkipLayerNormalization, is several times slower on a CPU than the Add and LayerNormalization it replaces.
-        try options.set("optimization.disable_specified_optimizers", "SkipLayerNormFusion")
+        try options.set("session.record_ep_graph_assignment_info", "1")
+        try options.append(provider, device)
         return options
     }
 
-    private init(engine: Engine, handle: OpaquePointer) {
+    private init(engine: Engine, handle: OpaquePointer, provider: ExecutionProvider) {
         self.engine = engine
         self.handle = handle
+        self.provider = provider
     }
 
     deinit {
@@ -32,7 +38,7 @@ package struct SessionOptions: ~Copyable {
     }
 
     /// Sets one of the engine's string-valued session keys.
-    private borrowing func set(_ key: String, _ value: String) throws(ApusError) {
+    borrowing func set(_ key: String, _ value: String) throws(ApusError) {
         try engine.check(OrtAddSessionConfigEntry(engine.api, handle, key, value))
     }
 

@@ -6,37 +6,54 @@ package import ApusTensor
 /// Runs models on one device from this process.
 ///
 /// Each lane is one thread that computes alone. On a CPU that beats one lane of many threads: nothing is synchronised inside
-/// an operator, and activations stay in the cache of their core.
+/// an operator, and activations stay in the cache of their core. On an accelerator the steps of a model happen one after the other on the
+/// thread of its session, whatever lane they come from.
 package final class InProcessExecutor: Executor {
     package var device: DeviceID { settings.device }
     package var laneCount: Int { settings.lanes }
     private let settings: ExecutorSettings
     private let engine: Engine
+    private let provider: ExecutionProvider
     private let graphs: any GraphSource
+    private let state: ExecutorState
     private let lanes: Lanes
     /// Loading packs every weight and takes a good part of a second: that is no lane's business.
     private let loader: Lanes
+    /// Bytes that the device may use, 0 where the engine cannot know.
+    private let totalBytes: Int
 
-    /// Throws what the engine throws when it is not there or does not offer the device.
+    /// Starts nothing unless the engine is there and can run on the device.
+    ///
+    /// Throws `engine_missing`, `engine_incompatible`, and `provider_unavailable` when the engine lacks the device's execution provider, a
+    /// library of it does not load, or there is no such device.
     package init(_ settings: ExecutorSettings, graphs: any GraphSource) throws(ApusError) {
+        engine = try Engine.open(libraryPath: settings.engineLibrary)
+        provider = try settings.provider(of: engine)
         self.settings = settings
         self.graphs = graphs
-        engine = try Engine.open(libraryPath: settings.engineLibrary)
+        state = ExecutorState(device: settings.device)
+        totalBytes = settings.memoryLimitBytes ?? (settings.device.kind.computesOnCPU ? HostMemory.current.bytes : 0)
         lanes = Lanes(count: settings.lanes, name: "apus-\(settings.device.kind.rawValue)\(settings.device.index)")
         loader = Lanes(count: 1, name: "apus-load")
     }
 
     package var engineVersion: String { engine.version }
 
+    /// Throws, besides what ``Executor`` says, `provider_incomplete` where the assignment is to be strict.
     package func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel {
-        let (engine, graphs) = (engine, graphs)
-        return try await prepare { () throws(ApusError) in try SessionModel(request, engine, graphs) }
+        let (engine, provider, settings, graphs, state) = (engine, provider, settings, graphs, state)
+        return try await prepare { () throws(ApusError) in
+            let model = try SessionModel(request, engine, provider, settings, graphs, state)
+            state.add(model)
+            return model
+        }
     }
 
     package func prepare<Value: Sendable>(
         _ work: @escaping @Sendable () throws(ApusError) -> Value
     ) async throws(ApusError) -> Value {
         guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
+        try state.requireOpen()
         let result = await withCheckedContinuation { continuation in
             loader.submit { continuation.resume(returning: Result { () throws(ApusError) in try work() }) }
         }
@@ -47,11 +64,41 @@ package final class InProcessExecutor: Executor {
         lanes.submit(work)
     }
 
+    /// The arenas of the models that are loaded. The total is the memory limit of the settings; without one it is that of the machine or the
+    /// container on a CPU, and 0 on an accelerator, whose driver has to be asked.
     package func memory() async throws(ApusError) -> DeviceMemory {
-        DeviceMemory()
+        try state.requireOpen()
+        return try state.memory(total: totalBytes)
     }
 
-    package func clearCache() async throws(ApusError) {}
+    /// Shrinks the arenas of idle and of busy models, and hands the freed pages of the process back to the system.
+    package func clearCache() async throws(ApusError) {
+        let state = state
+        try await prepare { () throws(ApusError) in
+            for model in state.models { try model.releaseUnusedMemory() }
+            Engine.returnFreedPages()
+        }
+    }
 
-    package func shutdown() async {}
+    /// Steps that are running end as they do; those that have not begun fail with `device_unavailable`. Sessions go with the last reference
+    /// to their models.
+    package func shutdown() async {
+        state.close()
+        state.profiler.finish()
+        lanes.close()
+        loader.close()
+    }
+
+    /// Takes down profiles of the next `steps` steps (1 to ``StepProfiler/maxSteps``) of the models on this executor, known-answer runs
+    /// included, and returns at once. When they have run, one file for each model is in `logs/gpu_profiles` under `directory`, named
+    /// by device, model and time: trace events as chrome://tracing and Perfetto read them. Profiled steps give their normal results and
+    /// are a little slower. What was being taken down before ends with the steps it has.
+    ///
+    /// Throws `invalid_value`, `file_unwritable` and `device_unavailable`.
+    package func profile(steps: Int, into directory: String) async throws(ApusError) {
+        let (state, loader) = (state, loader)
+        try await prepare { () throws(ApusError) in
+            try state.profiler.begin(steps: steps, device: state.device, directory: directory, writer: loader)
+        }
+    }
 }

@@ -9,13 +9,9 @@ final class Lanes: Sendable {
     init(count: Int, name: String) {
         for index in 0..<count {
             let queue = queue
-            let thread = Thread {
-                Thread.current.name = "\(name)-\(index)"
+            Self.start("\(name)-\(index)") {
                 while let work = queue.next() { work() }
             }
-            // Deep operator nesting inside the engine runs on this stack.
-            thread.stackSize = 8 << 20
-            thread.start()
         }
     }
 
@@ -23,8 +19,24 @@ final class Lanes: Sendable {
         queue.close()
     }
 
+    /// After ``close()`` work runs on a thread of its own: whoever waits for it must learn that it fails.
     func submit(_ work: @escaping @Sendable () -> Void) {
-        queue.append(work)
+        if !queue.append(work) { Self.start("apus-closed", work) }
+    }
+
+    /// Lets the threads finish what was given to them and end. Does not wait for them.
+    func close() {
+        queue.close()
+    }
+
+    private static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        let thread = Thread {
+            Thread.current.name = name
+            body()
+        }
+        // Deep operator nesting inside the engine runs on this stack.
+        thread.stackSize = 8 << 20
+        thread.start()
     }
 }
 
@@ -35,10 +47,13 @@ private final class WorkQueue: @unchecked Sendable {
     private var waiting: [@Sendable () -> Void] = []
     private var closed = false
 
-    func append(_ work: @escaping @Sendable () -> Void) {
+    /// False when the queue is closed and nobody would take the work.
+    func append(_ work: @escaping @Sendable () -> Void) -> Bool {
         condition.withLock {
+            guard !closed else { return false }
             waiting.append(work)
             condition.signal()
+            return true
         }
     }
 

@@ -5,15 +5,24 @@ import ApusTensor
 
 /// A model held by the engine of this process.
 final class SessionModel: LoadedModel {
+    let name: String
     let inputs: [ValueDescription]
     let outputs: [ValueDescription]
-    let assignment = NodeAssignment()
-    private let name: String
+    let assignment: NodeAssignment
     private let session: Session
+    private let state: ExecutorState
+    /// Where the session's runs happen; nil on the CPU, where any thread will do and runs may overlap.
+    private let thread: SessionThread?
 
-    init(_ request: LoadRequest, _ engine: Engine, _ graphs: any GraphSource) throws(ApusError) {
+    init(
+        _ request: LoadRequest, _ engine: Engine, _ provider: ExecutionProvider, _ settings: ExecutorSettings,
+        _ graphs: any GraphSource, _ state: ExecutorState
+    ) throws(ApusError) {
+        try state.requireOpen()
         name = request.name
-        let options = try SessionOptions.open(engine, threads: 1, optimization: request.optimization.level)
+        self.state = state
+        let options = try SessionOptions.open(
+            engine, provider: provider, device: settings.device.description, threads: 1, optimization: request.optimization.level)
         switch request.source {
         case .checkpoint(let directory, let part):
             let described = try graphs.graph(directory: directory, part)
@@ -26,9 +35,31 @@ final class SessionModel: LoadedModel {
             inputs = try Self.describe(session.inputNames, path, session.inputType)
             outputs = try Self.describe(session.outputNames, path, session.outputType)
         }
+        assignment = NodeAssignment(try session.assignedNodes())
+        if settings.assignment == .strict { try assignment.requireAll(on: settings.device, model: request.name) }
+        thread = settings.device.kind.computesOnCPU ? nil : SessionThread(name: "apus-session")
     }
 
     func run(_ tensors: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
+        guard let thread else { return try step(tensors, output, memory) }
+        return try thread.perform { () throws(ApusError) in try self.step(tensors, output, memory) }
+    }
+
+    /// What the session holds of its device's memory.
+    func statistics() throws(ApusError) -> ArenaStatistics {
+        try session.statistics()
+    }
+
+    /// Gives back what the session's arenas hold unused.
+    func releaseUnusedMemory() throws(ApusError) {
+        guard let thread else { return try session.releaseUnusedMemory() }
+        try thread.perform { () throws(ApusError) in try self.session.releaseUnusedMemory() }
+    }
+
+    private func step(
+        _ tensors: [String: HostTensor], _ output: Int, _ memory: WorkingMemory
+    ) throws(ApusError) -> HostTensor {
+        try state.requireOpen()
         var ordered: [HostTensor] = []
         ordered.reserveCapacity(inputs.count)
         for input in inputs {
@@ -42,11 +73,16 @@ final class SessionModel: LoadedModel {
             }
             ordered.append(tensor)
         }
-        return try withArguments(ordered[...], []) { arguments throws(ApusError) in
-            try session.run(arguments, output: output, shrinking: memory == .released) { type, shape, bytes throws(ApusError) in
+        let ticket = state.profiler.next()
+        defer { ticket?.finish(model: self) }
+        let result = try withArguments(ordered[...], []) { arguments throws(ApusError) in
+            try session.run(arguments, output: output, profile: ticket?.prefix) { type, shape, bytes throws(ApusError) in
                 try self.hostTensor(output, type, shape, bytes)
             }
         }
+        // The result is there; memory that could not be given back is no reason to lose it.
+        if memory == .released { try? session.releaseUnusedMemory() }
+        return result
     }
 
     /// Opens the storage of one tensor after the other, so that all stay in place while `body` runs.

@@ -4,6 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 typedef struct OrtApiBase {
     const OrtApi *(*GetApi)(uint32_t version);
     const char *(*GetVersionString)(void);
@@ -11,7 +15,6 @@ typedef struct OrtApiBase {
 
 ApusOrtOpenResult ApusOrtOpen(const char *path, const OrtApi **api, const char **version, char *reason,
                               size_t reason_capacity) {
-    // The official wheels start a telemetry thread and write files to the home folder unless this is set before the
     // The official wheels start a telemetry thread and write files to the home folder unless this is set before the
     // environment is created. A value that is there already stays.
     setenv("ORT_DISABLE_TELEMETRY", "1", 0);
@@ -38,4 +41,10 @@ ApusOrtOpenResult ApusOrtOpen(const char *path, const OrtApi **api, const char *
     }
     *api = base->GetApi(APUS_ORT_API_VERSION);
     return *api != NULL ? ApusOrtOpened : ApusOrtTooOld;
+}
+
+void ApusReturnFreedPages(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

@@ -1,0 +1,168 @@
+import ApusErrors
+import ApusExecution
+import ApusORT
+import ApusRuntime
+import ApusTensor
+import Foundation
+import Testing
+
+/// Memory, end and threads of an executor.
+@Suite struct ExecutorLifeTests {
+    @Test func clearingTheCacheGivesMemoryBackAndLeavesTheModelsAlone() async throws {
+        let executor = try SyntheticGraph.executor()
+        let model = try await executor.load(SyntheticGraph.request())
+        _ = try model.run(["x": SyntheticGraph.input(rows: 1)], output: 0, memory: .kept)
+        let small = try await executor.memory()
+        // 2^15 rows of 256 floats are 32 MiB.
+        let large = SyntheticGraph.input(rows: 1 << 15, value: 3)
+        #expect(try model.run(["x": large], output: 0, memory: .kept) == large)
+        let grown = try await executor.memory()
+        #expect(grown.reservedBytes >= small.reservedBytes + 32 << 20)
+        #expect(grown.maxAllocatedBytes >= 32 << 20 && grown.allocatedBytes < 32 << 20)
+        try await executor.clearCache()
+        let cleared = try await executor.memory()
+        #expect(cleared.reservedBytes <= small.reservedBytes + 1 << 20)
+        #expect(cleared.maxAllocatedBytes == grown.maxAllocatedBytes)
+        #expect(try model.run(["x": large], output: 0, memory: .released) == large)
+        #expect(try await executor.memory().reservedBytes <= small.reservedBytes + 1 << 20)
+    }
+
+    @Test func memoryIsThatOfTheModelsHeldNow() async throws {
+        let executor = try SyntheticGraph.executor(memoryLimitBytes: 5 << 30)
+        var model: (any LoadedModel)? = try await executor.load(SyntheticGraph.request())
+        _ = try model?.run(["x": SyntheticGraph.input(rows: 1 << 12)], output: 0, memory: .kept)
+        let held = try await executor.memory()
+        #expect(held.reservedBytes > 4 << 20 && held.totalBytes == 5 << 30)
+        #expect(held.utilizationPercent >= 0 && held.utilizationPercent < 1)
+        model = nil
+        let empty = try await executor.memory()
+        #expect(empty.allocatedBytes == 0 && empty.reservedBytes == 0)
+        #expect(empty.maxAllocatedBytes == held.maxAllocatedBytes)
+    }
+
+    @Test func withoutALimitTheTotalIsWhatTheHostAllows() async throws {
+        let total = try await SyntheticGraph.executor().memory().totalBytes
+        #expect(total == HostMemory.current.bytes && total > 64 << 20)
+    }
+
+    @Test func theSmallestControlGroupLimitCounts() {
+        func limit(_ files: [String: String]) -> Int { HostMemory(physical: 1000) { files[$0] }.bytes }
+        #expect(limit([:]) == 1000)
+        let v2 = ["/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/b/memory.max": "max\n", "/sys/fs/cgroup/a/memory.max": "300\n"]
+        #expect(limit(v2) == 300)
+        #expect(limit(["/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/memory.max": "200\n"]) == 200)
+        let v1 = [
+            "/proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/docker/c\n",
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+            "/sys/fs/cgroup/memory/docker/c/memory.limit_in_bytes": "400\n",
+        ]
+        #expect(limit(v1) == 400)
+        #expect(limit(["/proc/self/cgroup": "nonsense\n0::/", "/sys/fs/cgroup/memory.max": "many"]) == 1000)
+    }
+
+    @Test func runsUnderWayDoNotNoticeThatTheCacheIsCleared() async throws {
+        let executor = try SyntheticGraph.executor(lanes: 2)
+        let model = try await executor.load(SyntheticGraph.request())
+        let wrong = Tally()
+        let runs = 24
+        await withTaskGroup(of: Void.self) { group in
+            for run in 0..<runs {
+                group.addTask {
+                    await withCheckedContinuation { continuation in
+                        executor.submit {
+                            let input = SyntheticGraph.input(rows: 256 << (run % 4), value: Float(run))
+                            let output = try? model.run(["x": input], output: 0, memory: run % 5 == 0 ? .released : .kept)
+                            if output != input { wrong.add() }
+                            continuation.resume()
+                        }
+                    }
+                }
+            }
+            for _ in 0..<8 { group.addTask { try? await executor.clearCache() } }
+        }
+        #expect(wrong.count == 0)
+    }
+
+    @Test func afterShutdownEverythingFailsAtOnceAndNothingHangs() async throws {
+        let executor = try SyntheticGraph.executor(DeviceID(.sim, 3), lanes: 2)
+        let model = try await executor.load(SyntheticGraph.request())
+        await executor.shutdown()
+        func isUnavailable(_ error: any Error) -> Bool { (error as? ApusError)?.deviceFailure == .unavailable }
+        await #expect { try await executor.load(SyntheticGraph.request()) } throws: { isUnavailable($0) }
+        await #expect { try await executor.memory() } throws: { isUnavailable($0) }
+        await #expect { try await executor.clearCache() } throws: { isUnavailable($0) }
+        await #expect { try await executor.profile(steps: 1, into: "/tmp") } throws: { isUnavailable($0) }
+        #expect { try model.run(["x": SyntheticGraph.input(rows: 1)], output: 0, memory: .kept) } throws: { isUnavailable($0) }
+        let submitted: Bool = await withCheckedContinuation { continuation in
+            executor.submit { continuation.resume(returning: true) }
+        }
+        #expect(submitted)
+        await executor.shutdown()
+    }
+
+    #if os(Linux)
+    /// Threads of this process whose name begins so. The system keeps 15 bytes of a name.
+    private func threads(_ name: String) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").filter { task in
+            // A thread may have gone since the folder was read.
+            FileManager.default.contents(atPath: "/proc/self/task/\(task)/comm")
+                .map { String(decoding: $0, as: UTF8.self).hasPrefix(name) } ?? false
+        }.count
+    }
+
+    /// Threads take their names, and end, a moment after they were told to.
+    private func wait(for count: Int, _ name: String) async throws -> Bool {
+        for _ in 0..<500 {
+            if try threads(name) == count { return true }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        return false
+    }
+
+    @Test func theThreadsOfAnExecutorEndWithIt() async throws {
+        var executor: InProcessExecutor? = try SyntheticGraph.executor(DeviceID(.sim, 41), lanes: 3)
+        let model = try await executor?.load(SyntheticGraph.request())
+        #expect(try await wait(for: 3, "apus-sim41"))
+        executor = nil
+        #expect(try await wait(for: 0, "apus-sim41"))
+        // A model outlives the executor that loaded it.
+        #expect(try model?.run(["x": SyntheticGraph.input(rows: 1)], output: 0, memory: .kept) == SyntheticGraph.input(rows: 1))
+
+        let other = try SyntheticGraph.executor(DeviceID(.sim, 42), lanes: 2)
+        #expect(try await wait(for: 2, "apus-sim42"))
+        await other.shutdown()
+        #expect(try await wait(for: 0, "apus-sim42"))
+    }
+    #endif
+
+    @Test func aSessionsThreadRunsOneThingAtATimeAndAlwaysItself() async throws {
+        let thread = SessionThread(name: "apus-test")
+        let (busy, overlaps, strangers) = (Tally(), Tally(), Tally())
+        let home = try thread.perform { () throws(ApusError) in ObjectIdentifier(Thread.current) }
+        await withTaskGroup(of: Void.self) { group in
+            for caller in 0..<4 {
+                group.addTask {
+                    await withCheckedContinuation { continuation in
+                        Thread.detachNewThread {
+                            for turn in 0..<50 {
+                                let sum = try? thread.perform { () throws(ApusError) -> Int in
+                                    if busy.add() != 1 { overlaps.add() }
+                                    if ObjectIdentifier(Thread.current) != home { strangers.add() }
+                                    busy.add(-1)
+                                    return caller + turn
+                                }
+                                if sum != caller + turn { overlaps.add() }
+                            }
+                            continuation.resume()
+                        }
+                    }
+                }
+            }
+        }
+        #expect(overlaps.count == 0)
+        #expect(strangers.count == 0)
+        #expect { try thread.perform { () throws(ApusError) -> Int in throw ApusError(.wrongAnswer, "no") } } throws: {
+            ($0 as? ApusError)?.code == .wrongAnswer
+        }
+    }
+}
