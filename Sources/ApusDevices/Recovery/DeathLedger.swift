@@ -38,8 +38,8 @@ struct DeathLedger: Sendable {
     /// When the oldest undecided death happened.
     var oldestUndecided: Int? { deaths.first { $0.blame == .undecided }?.time }
 
-    mutating func add(_ blame: Blame, now: Int) {
-        deaths.append(Death(time: now, blame: blame))
+    mutating func add(_ blame: Blame, _ charge: Charge? = nil, now: Int) {
+        deaths.append(Death(time: now, blame: blame, charge: charge))
     }
 
     mutating func forget(before now: Int) {
@@ -54,16 +54,10 @@ struct DeathLedger: Sendable {
         for index in deaths.indices { deaths[index].charge = nil }
     }
 
-    /// Puts the oldest undecided death down to the device. False when there is none.
-    mutating func convictOldest() -> Bool {
-        guard let index = deaths.firstIndex(where: { $0.blame == .undecided }) else { return false }
+    /// Puts the oldest undecided death down to the device.
+    mutating func convictOldest(_ charge: Charge) {
+        guard let index = deaths.firstIndex(where: { $0.blame == .undecided }) else { return }
         deaths[index].blame = .device
-        return true
-    }
-
-    /// Remembers what the latest death that counts added.
-    mutating func charge(_ charge: Charge) {
-        guard let index = deaths.lastIndex(where: { $0.blame == .device && $0.charge == nil }) else { return }
         deaths[index].charge = charge
     }
 

@@ -67,7 +67,8 @@ extension DeviceRecovery {
     /// A batch ended its worker. Its report comes before the news of the death or after it, and may come again when an input is blamed.
     private mutating func workerDiedOverBatch(_ report: BatchReport, _ blame: BatchReport.Blame, _ now: Int) {
         if isServing, report.seconds > 0, report.began(now) >= admittedAt {
-            workerDied(worker, WorkerDeath(report.result.deathCause, running: report.sequences), now)
+            // Killed to be sure: the news of its death is not here yet.
+            suspendBlame(deathReason(report.result.deathCause), .alive, now)
         }
         switch blame {
         case .device: convict(now)
@@ -78,14 +79,12 @@ extension DeviceRecovery {
 
     /// Puts the oldest undecided death down to the device.
     mutating func convict(_ now: Int) {
-        guard deaths.convictOldest() else { return }
-        charge(batches: 1)
-        if deaths.counted > policy.restarts.limit || failures > policy.ladder.temporaryLimit {
-            // A CPU device that serves again is let be: it could not be replaced by anything better.
-            if device.kind.isAccelerator || !isServing { giveUp(tooManyRestarts(after: lastReason), .alive, now) }
-        } else {
-            replanStart()
-        }
+        guard deaths.oldestUndecided != nil else { return }
+        deaths.convictOldest(charge(batches: 1))
+        replanStart()
+        guard deaths.counted > policy.restarts.limit || failures > policy.ladder.temporaryLimit else { return }
+        // A CPU device that has a worker again keeps it: it is wanted whatever it did, and would be started anew at any rate.
+        if device.kind.isAccelerator || currentWorker == nil { giveUp(tooManyRestarts(after: lastReason), .alive, now) }
     }
 
     /// Puts the latest death down to an input.
@@ -96,19 +95,20 @@ extension DeviceRecovery {
         probes = max(0, probes - charge.probes)
         if case .quarantined(.restarts) = phase, deaths.counted <= policy.restarts.limit {
             bringBack("an input was to blame", now)
+        } else {
+            replanStart()
         }
-        replanStart()
     }
 
-    /// Counts what the device is to blame for.
-    mutating func charge(batches: Int) {
+    /// Counts what the device is to blame for, and says what that added.
+    mutating func charge(batches: Int) -> DeathLedger.Charge {
         isOnTrial = true
         goodRuns = 0
         setbacks += 1
         failures += batches
         let probed = probes > 0 || failures > policy.ladder.retryLimit ? 1 : 0
         probes += probed
-        deaths.charge(DeathLedger.Charge(setbacks: 1, failures: batches, probes: probed))
+        return DeathLedger.Charge(setbacks: 1, failures: batches, probes: probed)
     }
 
     func tooManyRestarts(after reason: RecoveryReason?) -> RecoveryReason {

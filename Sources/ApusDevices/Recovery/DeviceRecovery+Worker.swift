@@ -17,7 +17,10 @@ extension DeviceRecovery {
     }
 
     mutating func retire(_ now: Int) {
-        guard phase != .idle, phase != .lost else { return }
+        switch phase {
+        case .idle, .quarantined, .lost: return
+        case .waiting, .starting, .proving, .serving: break
+        }
         leave(RecoveryReason(.retired, "it is not needed"), .alive, now)
         awaySince = nil
         inspectsAt = nil
@@ -66,12 +69,15 @@ extension DeviceRecovery {
     mutating func workerDied(_ number: Int, _ death: WorkerDeath, _ now: Int) {
         guard number == currentWorker else { return }
         switch death.cause {
-        case .killed: respawn(RecoveryReason(.killed, "worker \(worker) was killed from outside"), now)
-        case .stopped: respawn(RecoveryReason(.stopped, "worker \(worker) was stopped"), now)
+        case .killed, .stopped: respawn(deathReason(death.cause), now)
         case .crashed, .sticky, .hung:
-            let reason = RecoveryReason(death.cause.code, "worker \(worker) \(death.cause.sentence)")
+            let reason = deathReason(death.cause)
             if death.running > 0 { suspendBlame(reason, .gone, now) } else { setBack(reason, .gone, now) }
         }
+    }
+
+    func deathReason(_ cause: WorkerDeath.Cause) -> RecoveryReason {
+        RecoveryReason(cause.code, "worker \(worker) \(cause.sentence)")
     }
 
     /// Nobody's fault: a new worker at once, or as soon as starts may follow each other.
@@ -88,8 +94,7 @@ extension DeviceRecovery {
 
     /// The device's own fault: its worker is replaced after the back-off, unless that happened too often.
     mutating func setBack(_ reason: RecoveryReason, _ remains: Remains, _ now: Int) {
-        deaths.add(.device, now: now)
-        charge(batches: 0)
+        deaths.add(.device, charge(batches: 0), now: now)
         if deaths.counted > policy.restarts.limit {
             giveUp(tooManyRestarts(after: reason), remains, now)
         } else {
@@ -110,7 +115,8 @@ extension DeviceRecovery {
             let longest = policy.restarts.backoffMax.wholeNanoseconds
             return replaceWorker(reason, remains, after: max(longest, backoff(setbacks: setbacks)), now)
         }
-        if case .quarantined(reason.code) = phase { return }
+        // Of several reasons the one that is hardest to get out of stays.
+        if case .quarantined(let code) = phase, code != .restarts || reason.code == .restarts { return }
         leave(reason, remains, now)
         phase = .quarantined(reason.code)
         note(.error, "is quarantined: \(reason). It is tried again when an operator asks, or when the driver reports that it was reset")
@@ -134,6 +140,8 @@ extension DeviceRecovery {
     }
 
     mutating func probe(_ now: Int) {
+        hasFailedLink = false
+        hasRestartedOnce = false
         switch phase {
         case .idle: start(now)
         case .starting, .proving: break
@@ -145,8 +153,6 @@ extension DeviceRecovery {
 
     /// Tries a device again that stays away. What it did is forgotten when it has run well for a while and not before.
     mutating func bringBack(_ cause: String, _ now: Int) {
-        hasFailedLink = false
-        hasRestartedOnce = false
         phase = .waiting(since: now, until: earliestStart(now, after: 0))
         note(.info, "is tried again: \(cause)")
     }
