@@ -165,6 +165,7 @@ package final class EmbeddingScheduler: Sendable {
             return
         }
         let batch = EncoderBatch(run.sequences.map(\.sequence))
+        observer?.batchBegan(on: run.replica.device)
         let result = Result { () throws(ApusError) in try run.replica.encoder.run(batch) }
         let ended = clock.now
         for sequence in run.sequences { metrics.queued(nanoseconds: started - sequence.enqueued) }

@@ -28,6 +28,8 @@ struct FailedBatch {
     init(_ sequences: [PendingSequence], on device: DeviceID, _ error: ApusError) {
         switch error.deviceFailure ?? .engine {
         case .outOfMemory:
+            // A batch that was too large says little about the device; one sequence that does not fit does.
+            blame = sequences.count > 1 ? .nobody : .device
             halve(sequences, device, error)
         case .engine:
             blame = .nobody

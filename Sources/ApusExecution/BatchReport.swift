@@ -43,5 +43,8 @@ package struct BatchReport: Sendable, Equatable {
 
 /// Watches over devices. Called on lanes: must not block.
 package protocol BatchObserver: Sendable {
+    /// Every call is followed by one of ``batchEnded(_:)`` with the same device.
+    func batchBegan(on device: DeviceID)
+    /// Called for a batch that began, and again, as a batch without tokens, when something becomes known about an earlier one.
     func batchEnded(_ report: BatchReport)
 }

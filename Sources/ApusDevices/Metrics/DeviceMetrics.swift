@@ -202,7 +202,7 @@ package final class DeviceMetrics: Sendable {
     }
 }
 
-extension DeviceMetrics: BatchObserver {
+extension DeviceMetrics {
     package func batchEnded(_ report: BatchReport) {
         let outcome =
             switch report.result {

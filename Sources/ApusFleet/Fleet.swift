@@ -1,0 +1,360 @@
+package import ApusDevices
+package import ApusErrors
+package import ApusExecution
+package import ApusTensor
+package import Logging
+import NIOConcurrencyHelpers
+
+/// The devices of a process and the models on them: starts executors, loads and proves models, gives them work and takes it away, and
+/// brings back what failed. What to do is decided by ``FleetState``; this carries it out.
+package final class Fleet: Sendable {
+    private let source: any ExecutorSource
+    private let logger: Logger
+    private let metrics: DeviceMetrics
+    private let state: NIOLockedValueBox<FleetState>
+    private let models = NIOLockedValueBox<[any FleetModel]>([])
+    private let waiters = NIOLockedValueBox<[ServingWaiter]>([])
+    private let ticking = NIOLockedValueBox<Task<Void, Never>?>(nil)
+    private let origin = ContinuousClock.now
+    /// Called when a sample of this device is wanted at once.
+    private let wantsSample: @Sendable (DeviceID) -> Void
+
+    /// How often what is due by itself is looked for.
+    private static let tick = Duration.milliseconds(100)
+
+    package init(
+        _ plan: FleetPlan, source: any ExecutorSource, logger: Logger, metrics: DeviceMetrics = DeviceMetrics(),
+        wantsSample: @escaping @Sendable (DeviceID) -> Void = { _ in }
+    ) {
+        self.source = source
+        self.logger = logger
+        self.metrics = metrics
+        self.wantsSample = wantsSample
+        state = NIOLockedValueBox(FleetState(plan))
+        for member in plan.members { metrics.found(member.info) }
+    }
+
+    deinit {
+        ticking.withLockedValue { $0?.cancel() }
+    }
+
+    /// Starts the devices. Returns at once.
+    package func start() {
+        let now = now
+        state.withLockedValue { $0.start(now: now) }
+        carryOut()
+        ticking.withLockedValue { task in
+            task = task ?? Task { [weak self] in
+                while !Task.isCancelled {
+                    guard let self else { return }
+                    self.tick()
+                    try? await Task.sleep(for: Self.tick)
+                }
+            }
+        }
+    }
+
+    /// Puts `model` on every device that serves, and on those that come later. Returns once one device serves it.
+    ///
+    /// Throws what loading throws when no device can have it, and `no_device` when there is none.
+    package func add(_ model: any FleetModel) async throws(ApusError) {
+        models.withLockedValue { $0.append(model) }
+        do throws(ApusError) {
+            try await place(model)
+        } catch {
+            remove(model)
+            throw error
+        }
+    }
+
+    /// Takes `model` off all devices.
+    package func remove(_ model: any FleetModel) {
+        models.withLockedValue { $0.removeAll { $0 === model } }
+        for (device, executor) in state.withLockedValue({ $0.executors }) {
+            model.close(device)
+            model.unload(from: executor)
+        }
+    }
+
+    /// Samples of devices, as they come.
+    package func sampled(_ infos: [GPUInfo]) {
+        let now = now
+        for info in infos {
+            state.withLockedValue { $0.sampled(info, now: now) }
+            if let sample = state.withLockedValue({ $0.units[info.device]?.info.sample }) { metrics.sampled(sample) }
+        }
+        carryOut()
+    }
+
+    /// The sensors cannot be read.
+    package func samplesMissing() {
+        for device in state.withLockedValue({ $0.order }) where device.kind == .cuda { metrics.sampleMissing(of: device) }
+    }
+
+    /// Asks for a device that stays away to be tried now. Throws `unknown_device`.
+    package func probe(_ device: DeviceID) throws(ApusError) {
+        let known = state.withLockedValue { $0.order }
+        guard known.contains(device) else {
+            throw ApusError(
+                .unknownDevice, "there is no device \(device)", advice: "There are \(known.map(\.description).joined(separator: ", "))")
+        }
+        handle(device, .operatorProbe)
+    }
+
+    /// Gives memory back that executors hold for later. Devices that do not answer are passed over.
+    package func clearCaches() async {
+        for (_, executor) in state.withLockedValue({ $0.executors }) {
+            do throws(ApusError) { try await executor.clearCache() } catch { logger.warning("\(executor.device): \(error)") }
+        }
+    }
+
+    /// Allocator statistics of the devices that answer.
+    package func memory() async -> [DeviceID: DeviceMemory] {
+        var known: [DeviceID: DeviceMemory] = [:]
+        for (device, executor) in state.withLockedValue({ $0.executors }) {
+            guard let memory = try? await executor.memory() else { continue }
+            known[device] = memory
+            metrics.counted(memory, of: device)
+        }
+        return known
+    }
+
+    /// Ends all executors. What they still run fails with `device_unavailable`.
+    package func shutdown() async {
+        ticking.withLockedValue { $0?.cancel() }
+        let executors = state.withLockedValue { $0.stop() }
+        await withDiscardingTaskGroup { group in
+            for executor in executors { group.addTask { await executor.shutdown() } }
+        }
+        wakeWaiters()
+    }
+
+    /// All devices as they stand.
+    package func status() -> FleetStatus {
+        let now = now
+        return state.withLockedValue { FleetStatus($0, source, now: now) }
+    }
+
+    /// Nanoseconds since the fleet was made.
+    private var now: Int {
+        let (seconds, attoseconds) = (ContinuousClock.now - origin).components
+        return Int(seconds) &* 1_000_000_000 &+ Int(attoseconds / 1_000_000_000)
+    }
+
+    private func handle(_ device: DeviceID, _ event: RecoveryEvent) {
+        let now = now
+        state.withLockedValue { $0.handle(device, event, now: now) }
+        carryOut()
+    }
+
+    private func tick() {
+        let now = now
+        let nobodyServes = state.withLockedValue { state in
+            state.tick(now: now)
+            return state.plan.serving.isEmpty
+        }
+        carryOut()
+        if nobodyServes { for model in models.withLockedValue({ $0 }) { model.expireWaiting() } }
+    }
+}
+
+extension Fleet: BatchObserver {
+    package func batchBegan(on device: DeviceID) {
+        state.withLockedValue { $0.batchBegan(device) }
+    }
+
+    package func batchEnded(_ report: BatchReport) {
+        let now = now
+        state.withLockedValue { $0.batchEnded(report, now: now) }
+        metrics.batchEnded(report)
+        carryOut()
+    }
+}
+
+// MARK: - Effects
+
+extension Fleet {
+    /// Carries out what was decided, in the order of the decisions, on whichever thread comes first.
+    private func carryOut() {
+        var effects = state.withLockedValue { $0.takeEffects(continuing: false) }
+        while !effects.isEmpty {
+            for effect in effects { carryOut(effect) }
+            effects = state.withLockedValue { $0.takeEffects(continuing: true) }
+        }
+    }
+
+    private func carryOut(_ effect: FleetEffect) {
+        let models = models.withLockedValue { $0 }
+        switch effect {
+        case .start(let device, let worker):
+            Task { await startWorker(device, worker) }
+        case .kill(let executor):
+            for model in models { model.unload(from: executor) }
+            Task { await executor.shutdown() }
+        case .prove(let device, let worker, let times):
+            Task { await prove(device, worker, times) }
+        case .open(let executor, let share, let fallback):
+            for model in models { model.open(on: executor, share: share, fallback: fallback) }
+            wakeWaiters()
+        case .close(let device):
+            for model in models { model.close(device) }
+        case .adjust(let device, let share, let fallback):
+            for model in models { model.adjust(device, share: share, fallback: fallback) }
+        case .capacity(let capacity):
+            for model in models { model.setCapacity(capacity) }
+            metrics.capacity(capacity)
+        case .refuse:
+            let error = noDevice
+            logger.error("no device serves and none may stand in: requests are refused")
+            for model in models { model.refuse(with: error) }
+            wakeWaiters()
+        case .sample(let device): wantsSample(device)
+        case .note(let device, let level, let text): logger.log(level: level.logLevel, "\(device) \(text)")
+        case .changed(let device, let stage, let fallback, let weight, let isServing):
+            metrics.changed(device, stage: stage, fallback: fallback, weight: weight, isServing: isServing)
+        case .began(let device): state.withLockedValue { $0.units[device]?.member.faults }?.beganServing()
+        case .recovered(let device, let seconds): metrics.recovered(device, seconds: seconds)
+        }
+    }
+
+    private var noDevice: ApusError {
+        let reasons = state.withLockedValue { state in
+            state.order.compactMap { device in state.units[device]?.recovery.lastReason.map { "\(device): \($0)" } }
+        }
+        return ApusError(
+            .noDevice, "no device serves now (\(reasons.joined(separator: "; ")))",
+            advice: "`apus gpu status` tells more; with a fallback other than `fail` the CPU would stand in")
+    }
+
+    private func startWorker(_ device: DeviceID, _ worker: Int) async {
+        guard let member = state.withLockedValue({ $0.units[device]?.member }) else { return }
+        do throws(ApusError) {
+            let executor = try await source.executor(member.settings, faults: member.faults?.injector) { [weak self] cause, text in
+                self?.died(device, worker, cause, text)
+            }
+            guard state.withLockedValue({ $0.started(executor, on: device, worker: worker) }) else { return await executor.shutdown() }
+            try await loadAll(executor)
+            handle(device, .workerReady(worker: worker))
+        } catch {
+            logger.error("\(device) cannot be used: \(error)")
+            metrics.spawnFailed(device)
+            state.withLockedValue { $0.failedToStart(error, device) }
+            handle(device, .spawnFailed(worker: worker, error.code))
+            wakeWaiters()
+        }
+    }
+
+    /// Loads what the fleet has, and what is added while it loads.
+    private func loadAll(_ executor: any Executor) async throws(ApusError) {
+        var loaded: [any FleetModel] = []
+        while let next = models.withLockedValue({ $0.first { model in !loaded.contains { $0 === model } } }) {
+            try await next.load(onto: executor)
+            loaded.append(next)
+        }
+    }
+
+    private func died(_ device: DeviceID, _ worker: Int, _ cause: WorkerDeath.Cause, _ text: String) {
+        logger.warning("\(device): worker \(worker) \(text)")
+        metrics.restarted(device, after: cause)
+        let now = now
+        state.withLockedValue { $0.died(device, worker: worker, cause, now: now) }
+        carryOut()
+    }
+
+    private func prove(_ device: DeviceID, _ worker: Int, _ times: Int) async {
+        for _ in 0..<times {
+            guard let running = state.withLockedValue({ $0.units[device]?.executor }), running.worker == worker else { return }
+            let answer = await proveOnce(running.executor)
+            metrics.knownAnswer(answer, on: device)
+            let now = now
+            state.withLockedValue { $0.answered(device, worker: worker, answer, now: now) }
+            carryOut()
+            if answer != .right { return }
+        }
+    }
+
+    private func proveOnce(_ executor: any Executor) async -> KnownAnswer {
+        for model in models.withLockedValue({ $0 }) {
+            do throws(ApusError) {
+                _ = try await model.prove(on: executor)
+            } catch {
+                logger.error("\(executor.device): \(model.name) gave no right answer: \(error)")
+                return error.code == .wrongAnswer ? .wrong : .failed
+            }
+        }
+        return .right
+    }
+}
+
+// MARK: - Placing a model
+
+/// Somebody who waits for devices to serve.
+private struct ServingWaiter: Sendable {
+    let continuation: CheckedContinuation<Void, Never>
+}
+
+extension Fleet {
+    /// Loads and opens a new model on the devices that serve; waits for one when none does.
+    private func place(_ model: any FleetModel) async throws(ApusError) {
+        var failure: ApusError?
+        while true {
+            let (serving, hope) = state.withLockedValue { ($0.servingExecutors, $0.canStillServe) }
+            for (executor, share, fallback) in serving {
+                do throws(ApusError) {
+                    try await model.load(onto: executor)
+                    _ = try await model.prove(on: executor)
+                    model.open(on: executor, share: share, fallback: fallback)
+                    return await placeRest(model, after: executor)
+                } catch {
+                    if error.deviceFailure == nil || error.deviceFailure == .outOfMemory { throw error }
+                    failure = error
+                }
+            }
+            guard hope else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
+            await nextChange()
+            guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
+        }
+    }
+
+    /// The other devices follow one after the other; one that cannot have the model does without it, which is said.
+    private func placeRest(_ model: any FleetModel, after first: any Executor) async {
+        for (executor, share, fallback) in state.withLockedValue({ $0.servingExecutors }) where executor !== first {
+            do throws(ApusError) {
+                try await model.load(onto: executor)
+                _ = try await model.prove(on: executor)
+                model.open(on: executor, share: share, fallback: fallback)
+            } catch {
+                logger.error("\(executor.device) serves without \(model.name): \(error)")
+            }
+        }
+    }
+
+    private func nextChange() async {
+        await withCheckedContinuation { continuation in
+            waiters.withLockedValue { $0.append(ServingWaiter(continuation: continuation)) }
+            // What happened between the look and the wait must not be missed.
+            if state.withLockedValue({ !$0.servingExecutors.isEmpty || !$0.canStillServe }) { wakeWaiters() }
+        }
+    }
+
+    private func wakeWaiters() {
+        for waiter in waiters.withLockedValue({ waiters in
+            defer { waiters.removeAll() }
+            return waiters
+        }) { waiter.continuation.resume() }
+    }
+}
+
+extension RecoveryAction.Level {
+    fileprivate var logLevel: Logger.Level {
+        switch self {
+        case .info: .info
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}
+
+extension ApusError.Code {
+    package static let unknownDevice = Self(rawValue: "unknown_device")
+}

@@ -1,0 +1,28 @@
+package import ApusErrors
+package import ApusExecution
+package import ApusTensor
+
+/// A model as the fleet sees it: something that can be put on a device, prove itself there, and take work.
+package protocol FleetModel: AnyObject, Sendable {
+    var name: String { get }
+
+    /// Loads the model onto `executor`; nothing runs there yet. Throws the model's own errors and the device's failures.
+    func load(onto executor: any Executor) async throws(ApusError)
+    /// Runs the known answer where ``load(onto:)`` loaded it: the lowest cosine to what it should be. Throws `wrong_answer` below the
+    /// model's floor, and the device's failures.
+    func prove(on executor: any Executor) async throws(ApusError) -> Double
+    /// Forgets what is loaded on `executor`.
+    func unload(from executor: any Executor)
+
+    /// `executor`'s lanes take work from now on. `share` is of a batch's token budget, above 0 to 1.
+    func open(on executor: any Executor, share: Double, fallback: FallbackStage)
+    func close(_ device: DeviceID)
+    func adjust(_ device: DeviceID, share: Double, fallback: FallbackStage)
+
+    /// Sets the share of the queue that is open, 0 to 1.
+    func setCapacity(_ capacity: Double)
+    /// Ends what waits and refuses what comes until a device opens.
+    func refuse(with error: ApusError)
+    /// Answers those whose deadline passed while nothing ran.
+    func expireWaiting()
+}

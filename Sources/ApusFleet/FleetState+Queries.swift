@@ -1,0 +1,33 @@
+import ApusDevices
+import ApusErrors
+import ApusExecution
+import ApusTensor
+
+extension FleetState {
+    /// Executors that run, in the order of the plan.
+    var executors: [(DeviceID, any Executor)] {
+        order.compactMap { device in units[device]?.executor.map { (device, $0.executor) } }
+    }
+
+    /// Executors that take work, with what their models are to be told.
+    var servingExecutors: [(any Executor, share: Double, fallback: FallbackStage)] {
+        order.compactMap { device in
+            guard let unit = units[device], let opened = unit.opened, let running = unit.executor else { return nil }
+            return (running.executor, opened.share, opened.fallback)
+        }
+    }
+
+    /// Whether a device serves, or may come to serve without anybody's help.
+    var canStillServe: Bool {
+        guard !isStopping else { return false }
+        return order.contains { device in
+            guard let unit = units[device] else { return false }
+            return unit.recovery.isServing || (unit.recovery.fallback != .permanent && startFailures[device] == nil)
+        }
+    }
+
+    /// Why a device could not be started, if one could not.
+    var startFailure: ApusError? {
+        order.compactMap { startFailures[$0] }.first
+    }
+}

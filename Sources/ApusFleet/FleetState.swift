@@ -1,0 +1,229 @@
+import ApusDevices
+import ApusErrors
+import ApusExecution
+import ApusTensor
+
+/// What is to be done outside the lock, in order.
+enum FleetEffect: Sendable {
+    case start(DeviceID, worker: Int)
+    case kill(any Executor)
+    case prove(DeviceID, worker: Int, times: Int)
+    case open(any Executor, share: Double, fallback: FallbackStage)
+    case close(DeviceID)
+    case adjust(DeviceID, share: Double, fallback: FallbackStage)
+    case capacity(Double)
+    case refuse
+    case sample(DeviceID)
+    case note(DeviceID, RecoveryAction.Level, String)
+    case changed(DeviceID, DeviceStage, FallbackStage, weight: Double, isServing: Bool)
+    case began(DeviceID)
+    case recovered(DeviceID, seconds: Double)
+}
+
+/// All devices of a fleet and what was decided about them. Pure: the effects are ``Fleet``'s.
+struct FleetState: Sendable {
+    struct Unit: Sendable {
+        let member: FleetPlan.Member
+        var recovery: DeviceRecovery
+        var judge = HealthJudge()
+        /// The worker's number and executor, once it has been started.
+        var executor: (worker: Int, executor: any Executor)?
+        var info: GPUInfo
+        var account = DeviceAccount()
+        /// What the models were last told; nil while the device takes no work.
+        var opened: (share: Double, fallback: FallbackStage)?
+
+        var share: Double { recovery.weight * recovery.batchShare }
+    }
+
+    private(set) var units: [DeviceID: Unit]
+    let order: [DeviceID]
+    private let remedies: FleetRecovery
+    private(set) var plan: RemedyPlan
+    private(set) var isStopping = false
+    /// What kept devices from starting at their last try.
+    private(set) var startFailures: [DeviceID: ApusError] = [:]
+    private var effects: [FleetEffect] = []
+    private var isDraining = false
+    private var toldCapacity = -1.0
+    private var isRefusing = false
+
+    init(_ plan: FleetPlan) {
+        remedies = FleetRecovery(fallback: plan.policy.fallback, patience: plan.patience)
+        order = plan.members.map(\.settings.device)
+        let units = plan.members.map { member in
+            Unit(member: member, recovery: DeviceRecovery(device: member.settings.device, policy: plan.policy), info: member.info)
+        }
+        self.units = Dictionary(zip(order, units)) { earlier, _ in earlier }
+        self.plan = remedies.plan(units.map { .init($0.recovery, $0.member.role) }, now: 0)
+    }
+
+    /// Intended devices are asked to serve.
+    mutating func start(now: Int) {
+        for device in order where units[device]?.member.role != .standby { handle(device, .started, now: now) }
+    }
+
+    /// Nothing is started or restarted any more.
+    mutating func stop() -> [any Executor] {
+        isStopping = true
+        return order.compactMap { units[$0]?.executor?.executor }
+    }
+
+    mutating func handle(_ device: DeviceID, _ event: RecoveryEvent, now: Int) {
+        guard !isStopping, var unit = units[device] else { return }
+        let before = Standing(unit)
+        let actions = unit.recovery.handle(event, now: now)
+        units[device] = unit
+        for action in actions { carryOut(action, device) }
+        guard !actions.isEmpty || units[device].map(Standing.init) != before else { return }
+        tell(device, before)
+        replan(now: now)
+    }
+
+    mutating func batchBegan(_ device: DeviceID) {
+        units[device]?.account.running += 1
+    }
+
+    mutating func batchEnded(_ report: BatchReport, now: Int) {
+        guard var unit = units[report.device] else { return }
+        unit.account.ended(report)
+        if report.result == .succeeded { unit.judge.record(tokens: report.tokens, seconds: report.seconds, now: now) }
+        units[report.device] = unit
+        handle(report.device, .batch(report), now: now)
+    }
+
+    /// An executor was started; false when nobody wants it any more.
+    mutating func started(_ executor: any Executor, on device: DeviceID, worker: Int) -> Bool {
+        guard !isStopping, units[device]?.recovery.currentWorker == worker else { return false }
+        units[device]?.executor = (worker, executor)
+        startFailures[device] = nil
+        units[device]?.judge.workerChanged()
+        return true
+    }
+
+    mutating func failedToStart(_ error: ApusError, _ device: DeviceID) {
+        startFailures[device] = error
+        units[device]?.executor = nil
+    }
+
+    mutating func died(_ device: DeviceID, worker: Int, _ cause: WorkerDeath.Cause, now: Int) {
+        let running = units[device]?.account.running ?? 0
+        if units[device]?.executor?.worker == worker { units[device]?.executor = nil }
+        handle(device, .workerDied(worker: worker, WorkerDeath(cause, running: running)), now: now)
+    }
+
+    mutating func answered(_ device: DeviceID, worker: Int, _ answer: KnownAnswer, now: Int) {
+        units[device]?.judge.record(answer)
+        handle(device, .knownAnswer(worker: worker, answer), now: now)
+    }
+
+    mutating func sampled(_ info: GPUInfo, now: Int) {
+        guard var unit = units[info.device] else { return }
+        unit.info = info
+        let sample = info.sample.map { unit.member.faults?.overlay($0) ?? $0 }
+        unit.info.sample = sample
+        let verdict = sample.map { unit.judge.verdict($0, now: now) } ?? unit.judge.verdict()
+        unit.account.verdict = verdict
+        units[info.device] = unit
+        for event in sample.map(RecoveryEvent.events(of:)) ?? [] { handle(info.device, event, now: now) }
+        handle(info.device, .verdict(verdict), now: now)
+    }
+
+    /// What has become due by itself.
+    mutating func tick(now: Int) {
+        for device in order {
+            guard let unit = units[device] else { continue }
+            if let wake = unit.recovery.nextWake, wake <= now { handle(device, .wake, now: now) }
+            if unit.info.sample == nil, unit.recovery.isServing {
+                let verdict = unit.judge.verdict()
+                if verdict != unit.account.verdict {
+                    units[device]?.account.verdict = verdict
+                    handle(device, .verdict(verdict), now: now)
+                }
+            }
+        }
+        if let look = plan.nextLook, look <= now { replan(now: now) }
+    }
+
+    /// The next effects to carry out; empty when there are none, or when another caller is at it.
+    mutating func takeEffects(continuing: Bool) -> [FleetEffect] {
+        guard continuing || !isDraining else { return [] }
+        defer { effects.removeAll() }
+        isDraining = !effects.isEmpty
+        return effects
+    }
+
+    private mutating func carryOut(_ action: RecoveryAction, _ device: DeviceID) {
+        switch action {
+        case .startWorker(let worker): effects.append(.start(device, worker: worker))
+        case .killWorker(let worker):
+            guard let running = units[device]?.executor, running.worker == worker else { return }
+            units[device]?.executor = nil
+            effects.append(.kill(running.executor))
+        case .prove(let worker, let times): effects.append(.prove(device, worker: worker, times: times))
+        case .withdraw(_, let reason): effects.append(.note(device, .warning, "is withdrawn: \(reason)"))
+        case .admit:
+            if let outage = units[device]?.recovery.lastOutage { effects.append(.recovered(device, seconds: Double(outage) * 1e-9)) }
+            effects.append(.began(device))
+        case .setWeight, .setBatchShare: break
+        case .sample: effects.append(.sample(device))
+        case .note(let level, let text): effects.append(.note(device, level, text))
+        }
+    }
+
+    private mutating func tell(_ device: DeviceID, _ before: Standing) {
+        guard let unit = units[device] else { return }
+        let standing = Standing(unit)
+        guard standing != before else { return }
+        effects.append(
+            .changed(
+                device, standing.stage, standing.fallback, weight: unit.share, isServing: standing.isServing))
+    }
+
+    /// Decides anew who serves, and opens, closes and adjusts the lanes to match.
+    private mutating func replan(now: Int) {
+        plan = remedies.plan(order.compactMap { device in units[device].map { .init($0.recovery, $0.member.role) } }, now: now)
+        let serving = Dictionary(plan.serving.map { ($0.device, $0.fallback) }, uniquingKeysWith: { earlier, _ in earlier })
+        for device in order {
+            guard let unit = units[device] else { continue }
+            switch (serving[device], unit.opened, unit.executor?.executor) {
+            case (let fallback?, nil, let executor?):
+                units[device]?.opened = (unit.share, fallback)
+                effects.append(.open(executor, share: unit.share, fallback: fallback))
+            case (let fallback?, let opened?, _?) where opened != (unit.share, fallback):
+                units[device]?.opened = (unit.share, fallback)
+                effects.append(.adjust(device, share: unit.share, fallback: fallback))
+            case (nil, _?, _), (_, _?, nil):
+                units[device]?.opened = nil
+                effects.append(.close(device))
+            default: break
+            }
+        }
+        if plan.capacity != toldCapacity {
+            toldCapacity = plan.capacity
+            effects.append(.capacity(plan.capacity))
+        }
+        if plan.isHopeless != isRefusing {
+            isRefusing = plan.isHopeless
+            if isRefusing { effects.append(.refuse) }
+        }
+        let (start, stop) = (plan.start, plan.stop)
+        for device in start { handle(device, .started, now: now) }
+        for device in stop { handle(device, .retired, now: now) }
+    }
+
+    /// What others are told when it changes.
+    private struct Standing: Equatable {
+        let stage: DeviceStage
+        let fallback: FallbackStage
+        let isServing: Bool
+        let share: Double
+
+        init(_ unit: Unit) {
+            stage = unit.recovery.stage
+            fallback = unit.recovery.fallback
+            isServing = unit.recovery.isServing
+            share = unit.share
+        }
+    }
+}
