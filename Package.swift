@@ -82,7 +82,8 @@ let package = Package(
             "Apus",
             [
                 "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
-                "ApusEmbeddings", "ApusORT", "ApusRuntime", .crypto,
+                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusRuntime", "ApusSimulation", "ApusWorkers", .crypto, .logging,
+                .nioConcurrencyHelpers,
             ]),
         room(
             "ApusFleet",
@@ -103,8 +104,10 @@ let package = Package(
         .executableTarget(
             name: "ApusCLI",
             dependencies: [
-                "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusBatching", "ApusEmbeddings",
+                "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusBatching", "ApusDevices",
+                "ApusEmbeddings", "ApusFleet", "ApusSimulation", "ApusWorkerHost",
                 "ApusService", "ApusHTTP", "ApusObservability", "ApusConfiguration", .argumentParser, .logging, .metrics,
+                .nioConcurrencyHelpers,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -117,7 +120,7 @@ let package = Package(
         .executableTarget(
             name: "EmbedBenchmark",
             dependencies: [
-                "Apus", "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph",
+                "Apus", "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusFleet", "ApusGraph",
                 "ApusRuntime", "ApusTokenizers",
             ],
             path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),

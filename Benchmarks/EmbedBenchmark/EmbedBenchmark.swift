@@ -4,6 +4,7 @@ import ApusCheckpoint
 import ApusEmbeddings
 import ApusErrors
 import ApusExecution
+import ApusFleet
 import ApusGraph
 import ApusRuntime
 import ApusTensor
@@ -12,7 +13,7 @@ import Foundation
 
 /// Measures Apus in process, without a server. Prints one JSON object a line.
 ///
-///     EmbedBenchmark --model DIR --file TEXTS [--passes N] [--lanes N] [--token-budget N] [--max-batch N]
+///     EmbedBenchmark --model DIR --file TEXTS [--passes N] [--lanes N] [--worker APUS] [--token-budget N] [--max-batch N]
 ///     EmbedBenchmark --model DIR --latency TEXT
 @main
 struct EmbedBenchmark {
@@ -34,7 +35,10 @@ struct EmbedBenchmark {
         let text = try String(contentsOfFile: options.file ?? "", encoding: .utf8)
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         if lines.last == "" { lines.removeLast() }
-        let room = try EngineRoom(installation: Installation(), lanes: options.lanes ?? CoreCount.available)
+        let installation = Installation()
+        let room = try EngineRoom(
+            installation: installation, plan: .wholeCPU(engineLibrary: installation.engineLibrary(), lanes: options.lanes),
+            execution: options.worker.map { .workers(executable: $0) } ?? .inProcess)
         let limits = try BatchLimits(
             tokenBudget: options.tokenBudget ?? BatchLimits.defaultTokenBudget,
             maxBatchSize: options.maxBatch ?? BatchLimits.defaultMaxBatchSize)
@@ -77,6 +81,8 @@ struct EmbedBenchmark {
         var passes = 1
         var repetitions = 1000
         var lanes: Int?
+        /// The executable of worker processes; nil runs in this process.
+        var worker: String?
         var tokenBudget: Int?
         var maxBatch: Int?
 
@@ -87,6 +93,7 @@ struct EmbedBenchmark {
                 switch name {
                 case "--model": model = try Installation().modelDirectory(value)
                 case "--file": file = value
+                case "--worker": worker = value
                 case "--latency": latencyText = value
                 case "--passes": passes = try Self.count(name, value)
                 case "--repetitions": repetitions = try Self.count(name, value)

@@ -20,13 +20,20 @@ public final class Embedder: Sendable {
     public var maxTokens: Int { ready.embedder.maxTokens }
     /// What the model really runs in.
     public var precision: Precision { ready.precision }
-    /// Where it runs.
-    public var device: DeviceID { ready.device }
+    /// Where it runs now. Empty while a device that failed is being replaced.
+    public var devices: [DeviceID] { ready.devices }
 
     private let ready: ReadyModel
+    private let room: EngineRoom
 
-    private init(_ ready: ReadyModel) {
+    private init(_ ready: ReadyModel, _ room: EngineRoom) {
         self.ready = ready
+        self.room = room
+    }
+
+    deinit {
+        let room = room
+        Task { await room.shutdown() }
     }
 
     /// Loads a model and proves it against its known answer.
@@ -35,14 +42,21 @@ public final class Embedder: Sendable {
     ///   - model: The path of a model directory, or the name of an installed model.
     ///   - precision: ``Precision/auto`` or ``Precision/fp32`` on a CPU.
     ///   - installation: Where the engine and installed models are looked for.
+    ///   - execution: In this process, or in workers that can fail without it.
     /// - Throws: ``ApusError`` with a code such as `engine_missing`, `model_not_found`, `invalid_checkpoint`,
     ///   `unsupported_model`, `invalid_tokenizer` or `unsupported_precision`.
     public static func load(
-        _ model: String = Installation.defaultModel, precision: Precision = .auto, installation: Installation = Installation()
+        _ model: String = Installation.defaultModel, precision: Precision = .auto, installation: Installation = Installation(),
+        execution: Execution = .inProcess
     ) async throws(ApusError) -> Embedder {
-        let room = try EngineRoom(installation: installation)
         let directory = try installation.modelDirectory(model)
-        return Embedder(try await room.load(directory: directory, precision: precision, limits: try BatchLimits()))
+        let room = try EngineRoom(installation: installation, execution: execution)
+        do throws(ApusError) {
+            return Embedder(try await room.load(directory: directory, precision: precision, limits: try BatchLimits()), room)
+        } catch {
+            await room.shutdown()
+            throw error
+        }
     }
 
     /// Embeds any number of texts; the vectors come in their order, each of ``dimensions`` elements.

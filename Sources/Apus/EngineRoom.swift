@@ -3,49 +3,47 @@ import ApusCheckpoint
 import ApusEmbeddings
 package import ApusErrors
 package import ApusExecution
+package import ApusFleet
 import ApusGraph
-import ApusORT
-import ApusRuntime
-import ApusTensor
+package import ApusTensor
 import ApusTokenizers
+package import Logging
 
-/// The engine and the device of this process, and how models come onto it. One is enough for any number of models: they share its lanes.
+/// The devices of this installation and how models come onto them. One is enough for any number of models: they share the lanes.
 package final class EngineRoom: Sendable {
     package let installation: Installation
-    /// The engine's own version, `1.31.1`.
-    package let engineVersion: String
     package let engineLibrary: String
-    package var device: DeviceID { executor.device }
-    package var laneCount: Int { executor.laneCount }
-    private let engine: Engine
-    private let executor: InProcessExecutor
+    package let fleet: Fleet
+    private let source: any ExecutorSource
     private let answers: KnownAnswerStore
     private let optimization: LoadRequest.Optimization
 
-    /// Loads the engine. Throws `engine_missing` or `engine_incompatible`.
+    /// Finds the engine and starts the devices of `plan`; nil is one CPU device with a lane for each core. Throws `engine_missing`.
     package init(
-        installation: Installation, lanes: Int = CoreCount.available, optimization: LoadRequest.Optimization = .all
+        installation: Installation, plan: FleetPlan? = nil, execution: Execution = .inProcess,
+        optimization: LoadRequest.Optimization = .all, logger: Logger = Logger(label: "apus.devices")
     ) throws(ApusError) {
         let library = try installation.engineLibrary()
-        let engine = try Engine.open(libraryPath: library)
         self.installation = installation
         self.optimization = optimization
-        self.engine = engine
-        engineVersion = engine.version
-        engineLibrary = engine.libraryPath
-        executor = try InProcessExecutor(
-            ExecutorSettings(device: DeviceID(.cpu, 0), lanes: lanes, engineLibrary: library), graphs: CheckpointGraphs())
+        engineLibrary = library
         answers = KnownAnswerStore(directory: installation.cacheDirectory("known-answers"))
+        source =
+            switch execution {
+            case .inProcess: InProcessSource(engineLibrary: library)
+            case .workers(let executable): WorkerSource(executable: executable)
+            }
+        if let plan {
+            fleet = Fleet(plan, source: source, logger: logger)
+        } else {
+            fleet = Fleet(try .wholeCPU(engineLibrary: library), source: source, logger: logger)
+        }
+        fleet.start()
     }
 
-    /// The engine's execution providers, most capable first.
-    package func providers() throws(ApusError) -> [String] {
-        try engine.availableProviders()
-    }
-
-    /// Loads the model in `directory` and proves it against its known answer.
+    /// Loads the model in `directory` onto the devices and proves it against its known answer.
     ///
-    /// Throws `unsupported_precision`, the checkpoint's and the tokenizer's errors, the engine's, and `wrong_answer` when
+    /// Throws `unsupported_precision`, the checkpoint's and the tokenizer's errors, the engine's, `no_device`, and `wrong_answer` when
     /// the loaded model does not compute what the plain fp32 graph of the same weights computes.
     package func load(
         directory: String, precision: Precision = .auto, limits: BatchLimits, name: String? = nil,
@@ -53,65 +51,69 @@ package final class EngineRoom: Sendable {
     ) async throws(ApusError) -> ReadyModel {
         guard precision == .auto || precision == .fp32 else {
             throw ApusError(
-                .unsupportedPrecision, "models run in fp32 on \(device), \(precision.rawValue) is not available on it",
+                .unsupportedPrecision, "models run in fp32, \(precision.rawValue) is not available",
                 advice: "Use --precision fp32 or auto")
         }
-        // Reading and hashing files blocks, and Swift's cooperative pool is not for blocking.
-        let (checkpoint, tokenizer, key) = try await executor.prepare { () throws(ApusError) in
+        let (checkpoint, tokenizer, key) = try await BlockingWork.run { () throws(ApusError) in
             let checkpoint = try Checkpoint(directory: directory)
             try Self.checkPrompt(checkpoint)
             let key = KnownAnswerStore.Key(weights: try checkpoint.weightsSHA256(), directory: directory)
             return (checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), key)
         }
-        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, optimization: optimization)
-        let proof = try await prove(encoder, checkpoint, tokenizer, key)
-        let name = name ?? checkpoint.name
-        let embedder = TextEmbedder(
-            checkpoint, tokenizer: tokenizer, dimensions: encoder.dimensions, limits: limits,
-            metrics: EmbeddingMetrics(model: name), maxTokens: maxTokens)
-        embedder.scheduler.open(EncoderReplica(executor: executor, encoder: encoder, precision: Self.precision(of: checkpoint)))
-        return ReadyModel(
-            name: name, directory: directory, embedder: embedder, precision: Self.precision(of: checkpoint), device: device,
-            weightsSHA256: key.weights, cosineToKnownAnswer: proof)
-    }
-
-    private func prove(
-        _ encoder: SentenceEncoder, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ key: KnownAnswerStore.Key
-    ) async throws(ApusError) -> Double {
-        if let stored = answers.answer(key), let cosine = try await compare(encoder, to: stored, tokenizer, checkpoint) {
-            return cosine
+        checkpoint.releaseMappedPages()
+        let place = { (answer: KnownAnswer) async throws(ApusError) -> ReadyModel in
+            try await self.place(
+                checkpoint, tokenizer, answer, limits, name: name ?? checkpoint.name, maxTokens: maxTokens, weights: key.weights)
         }
-        // Nothing stored, or something that an older Apus or a damaged disk left: only a fresh answer counts against the model.
-        let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
-        let answer = try await executor.prepare { () throws(ApusError) in
-            try KnownAnswer.compute(plain, tokenizer, maxTokens: checkpoint.maxTokens)
+        if let stored = answers.answer(key) {
+            // A stored answer may come from an older Apus or a damaged disk: only a fresh one counts against the model.
+            do throws(ApusError) {
+                return try await place(stored)
+            } catch {
+                guard error.code == .wrongAnswer else { throw error }
+            }
         }
-        guard let cosine = try await compare(encoder, to: answer, tokenizer, checkpoint) else {
-            throw ApusError(
-                .wrongAnswer,
-                "the loaded model's known answer differs from the plain fp32 graph's: a cosine of \(Self.floor(Self.precision(of: checkpoint))) or more is wanted",
-                place: checkpoint.name, advice: "Try --precision fp32, another engine version, and `apus doctor`")
-        }
+        let answer = try await reference(checkpoint, tokenizer)
+        let ready = try await place(answer)
         answers.store(answer, key)
-        return cosine
+        return ready
     }
 
-    /// The lowest cosine of the built-in sentences; nil when it is below the floor.
-    private func compare(
-        _ encoder: SentenceEncoder, to answer: KnownAnswer, _ tokenizer: Tokenizer, _ checkpoint: Checkpoint
-    ) async throws(ApusError) -> Double? {
-        let cosine = try await executor.prepare { () throws(ApusError) in
-            try answer.lowestCosine(encoder, tokenizer, maxTokens: checkpoint.maxTokens)
-        }
-        return cosine.flatMap { $0 >= Self.floor(Self.precision(of: checkpoint)) ? $0 : nil }
+    /// Ends the devices. What still runs fails.
+    package func shutdown() async {
+        await fleet.shutdown()
     }
 
-    /// What a model runs in: fp32 where Apus writes the network, else what its file holds.
-    private static func precision(of checkpoint: Checkpoint) -> Precision {
-        switch checkpoint.source {
-        case .encoder: .fp32
-        case .onnx(let file): file.precision
+    private func place(
+        _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: KnownAnswer, _ limits: BatchLimits, name: String, maxTokens: Int?,
+        weights: String
+    ) async throws(ApusError) -> ReadyModel {
+        guard let dimensions = answer.vectors.first?.count else {
+            throw ApusError(.wrongAnswer, "the known answer holds no vector", place: name)
         }
+        let embedder = TextEmbedder(
+            checkpoint, tokenizer: tokenizer, dimensions: dimensions, limits: limits, metrics: EmbeddingMetrics(model: name),
+            maxTokens: maxTokens, observer: fleet)
+        let placed = PlacedEncoder(name: name, checkpoint, tokenizer, answer, embedder: embedder, optimization: optimization)
+        try await fleet.add(placed)
+        return ReadyModel(placed, directory: checkpoint.directory, precision: checkpoint.servedPrecision, weightsSHA256: weights)
+    }
+
+    /// What the plain fp32 graph computes on the CPU, in an executor that is gone afterwards with all its memory.
+    private func reference(_ checkpoint: Checkpoint, _ tokenizer: Tokenizer) async throws(ApusError) -> KnownAnswer {
+        let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
+        let executor = try await source.executor(settings, faults: nil) { _, _ in }
+        let result: Result<KnownAnswer, ApusError>
+        do throws(ApusError) {
+            let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
+            let maxTokens = checkpoint.maxTokens
+            result = .success(
+                try await executor.prepare { () throws(ApusError) in try KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens) })
+        } catch {
+            result = .failure(error)
+        }
+        await executor.shutdown()
+        return try result.get()
     }
 
     /// Pooling that leaves a prompt's tokens out needs to know where it ends, which the graphs do not.
@@ -121,15 +123,6 @@ package final class EngineRoom: Sendable {
             throw ApusError(
                 .unsupportedModel, "a default prompt that is left out of pooling (include_prompt: false) is not supported",
                 place: checkpoint.name)
-        }
-    }
-
-    /// The lowest cosine at which a model of this precision counts as right.
-    private static func floor(_ precision: Precision) -> Double {
-        switch precision {
-        case .fp32, .fp16, .bf16, .auto: 0.9999
-        case .int8: 0.99
-        case .int4: 0.95
         }
     }
 }

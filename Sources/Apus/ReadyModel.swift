@@ -8,8 +8,21 @@ package struct ReadyModel: Sendable {
     package let embedder: TextEmbedder
     /// What it really runs in.
     package let precision: Precision
-    package let device: DeviceID
     package let weightsSHA256: String
-    /// Lowest cosine to the plain fp32 graph over the built-in sentences.
-    package let cosineToKnownAnswer: Double
+    private let placed: PlacedEncoder
+
+    init(_ placed: PlacedEncoder, directory: String, precision: Precision, weightsSHA256: String) {
+        self.placed = placed
+        self.directory = directory
+        self.precision = precision
+        self.weightsSHA256 = weightsSHA256
+        name = placed.name
+        embedder = placed.embedder
+    }
+
+    /// The devices that take its work now.
+    package var devices: [DeviceID] { embedder.scheduler.openDevices }
+
+    /// Lowest cosine to the plain fp32 graph over the built-in sentences, by device, as of the latest check.
+    package var cosines: [DeviceID: Double] { placed.cosines }
 }

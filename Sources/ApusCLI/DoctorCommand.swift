@@ -1,7 +1,9 @@
 import Apus
 import ApusBatching
+import ApusDevices
 import ApusErrors
 import ApusJSON
+import ApusTensor
 import ArgumentParser
 import Foundation
 
@@ -26,10 +28,10 @@ struct DoctorCommand: AsyncParsableCommand {
         var checks: [Check] = []
         var room: EngineRoom?
         do throws(ApusError) {
-            let opened = try EngineRoom(installation: installation)
-            let providers = try opened.providers().joined(separator: ", ")
-            checks.append(Check("engine", .ok, "ONNX Runtime \(opened.engineVersion) with \(providers), \(opened.engineLibrary)"))
-            room = opened
+            let engine = try EngineFacts(installation)
+            checks.append(
+                Check("engine", .ok, "ONNX Runtime \(engine.version) with \(engine.providers.joined(separator: ", ")), \(engine.library)"))
+            room = try EngineRoom(installation: installation)
         } catch {
             checks.append(Check("engine", error))
         }
@@ -48,10 +50,14 @@ struct DoctorCommand: AsyncParsableCommand {
             let ready = try await room.load(directory: directory, precision: model.precision, limits: try BatchLimits())
             return Check(
                 "model", .ok,
-                "\(ready.name) gives its known answer on \(ready.device) in \(ready.precision.rawValue), cosine \(ready.cosineToKnownAnswer)")
+                "\(ready.name) gives its known answer in \(ready.precision.rawValue) on \(Self.proofs(ready))")
         } catch {
             return Check("model", error)
         }
+    }
+
+    private static func proofs(_ ready: ReadyModel) -> String {
+        ready.cosines.sorted { $0.key < $1.key }.map { "\($0.key) (cosine \($0.value))" }.joined(separator: ", ")
     }
 
     private func checkPort() -> Check {
@@ -80,7 +86,7 @@ struct DoctorCommand: AsyncParsableCommand {
     }
 
     private func checkThreads() -> Check {
-        let cores = CoreCount.available
+        let cores = CPUTopology.current.available
         return Check("threads", .ok, "\(cores) core\(cores == 1 ? "" : "s") for computing, one lane on each")
     }
 

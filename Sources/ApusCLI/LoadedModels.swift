@@ -1,9 +1,13 @@
 import Apus
+import ApusDevices
 import ApusErrors
+import ApusExecution
+import ApusFleet
 import ApusService
-import Synchronization
+import ApusTensor
+import NIOConcurrencyHelpers
 
-/// The models a server was told to serve, from named to ready.
+/// The models a server was told to serve, from named to ready, and the devices they are on.
 final class LoadedModels: ModelCatalog {
     /// One model of the command line or the configuration, its directory found.
     struct Named: Sendable {
@@ -12,17 +16,17 @@ final class LoadedModels: ModelCatalog {
     }
 
     private let order: [String]
-    private let device: String
-    private let served = Mutex<[[UInt8]: ServedModel]>([:])
+    private let fleet: Fleet
+    private let served = NIOLockedValueBox<[[UInt8]: ServedModel]>([:])
 
-    init(_ named: [Named], device: String) {
+    init(_ named: [Named], fleet: Fleet) {
         order = named.map(\.id)
-        self.device = device
+        self.fleet = fleet
     }
 
     func add(_ model: ReadyModel) {
         let model = ServedModel(model)
-        served.withLock { $0[Array(model.description.id.utf8)] = model }
+        served.withLockedValue { $0[Array(model.description.id.utf8)] = model }
     }
 
     func entry(_ id: String) -> CatalogEntry? {
@@ -36,15 +40,31 @@ final class LoadedModels: ModelCatalog {
     }
 
     var readiness: [ModelReadiness] {
-        order.map { id in
-            guard let description = model(id)?.description else {
-                return ModelReadiness(model: id, device: device, state: .loading)
-            }
-            return ModelReadiness(model: id, device: device, state: .ready, cosine: description.cosineToFP32)
+        let devices = fleet.status().devices.filter { $0.role == .intended || $0.isServing }
+        return order.flatMap { id in
+            let model = model(id)
+            return devices.map { readiness(of: id, model, on: $0) }
         }
     }
 
+    private func readiness(of id: String, _ model: ServedModel?, on device: FleetStatus.Device) -> ModelReadiness {
+        let name = device.device.description
+        if let model, model.devices.contains(device.device) {
+            return ModelReadiness(model: id, device: name, state: .ready, cosine: model.cosines[device.device], detail: device.standsInFor)
+        }
+        guard device.isServing || device.fallback != .none else { return ModelReadiness(model: id, device: name, state: .loading) }
+        return ModelReadiness(
+            model: id, device: name, state: .away, detail: "\(device.stage.rawValue): \(device.lastReason?.text ?? "not loaded")")
+    }
+
     private func model(_ id: String) -> ServedModel? {
-        served.withLock { $0[Array(id.utf8)] }
+        served.withLockedValue { $0[Array(id.utf8)] }
+    }
+}
+
+extension FleetStatus.Device {
+    /// For a stand-in, what its clients are told.
+    fileprivate var standsInFor: String? {
+        servesAs.flatMap { $0 == .none ? nil : "stands in, fallback is \($0.rawValue)" }
     }
 }

@@ -1,11 +1,16 @@
 import Apus
 import ApusBatching
 import ApusConfiguration
+import ApusDevices
 import ApusEmbeddings
 import ApusErrors
+import ApusExecution
+import ApusFleet
 import ApusHTTP
 import ApusObservability
 import ApusService
+import ApusSimulation
+import ApusTensor
 import ArgumentParser
 import Foundation
 import Logging
@@ -31,6 +36,15 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto.")
     var precision: Precision?
+
+    @Option(help: "Devices to serve on: auto, cpu, cpu:2 (two logical CPU devices), cuda:0,1.")
+    var devices: String?
+
+    @Flag(help: "Compute in this process instead of one worker process for each device.")
+    var inProcess = false
+
+    @Option(help: "TEST MODE. Failures to cause on purpose: DEVICE:FAULT@WHEN[xN], comma-separated.")
+    var chaos: String?
 
     @Option(help: "The folder with the engine and the models, in place of APUS_HOME.")
     var home: String?
@@ -64,9 +78,11 @@ struct ServeCommand: AsyncParsableCommand {
             file: config, environment: ProcessInfo.processInfo.environment, options: options)
         for note in notes { logger.notice("\(note)") }
         let installation = Installation(home: home)
-        let room = try EngineRoom(installation: installation, optimization: settings.optimization.level)
         let plan = try settings.models(installation)
-        let catalog = LoadedModels(plan.map { .init(id: $0.id, directory: $0.directory) }, device: room.device.description)
+        let room = try EngineRoom(
+            installation: installation, plan: try devicePlan(installation),
+            execution: inProcess ? .inProcess : .workers(executable: try Self.executable()), optimization: settings.optimization.level)
+        let catalog = LoadedModels(plan.map { .init(id: $0.id, directory: $0.directory) }, fleet: room.fleet)
         let server = HTTPServer(
             configuration: settings.http,
             service: InferenceService(catalog: catalog, limits: settings.limits),
@@ -88,9 +104,9 @@ struct ServeCommand: AsyncParsableCommand {
                     catalog.add(ready)
                     let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
                     logger.info(
-                        "\(model.id) is ready on \(ready.device) in \(ready.precision.rawValue), \(ready.embedder.dimensions) dimensions, loaded in \(milliseconds) ms")
+                        "\(model.id) is ready on \(ready.devices.map(\.description).joined(separator: ", ")) in \(ready.precision.rawValue), \(ready.embedder.dimensions) dimensions, loaded in \(milliseconds) ms")
                 }
-                logger.info("engine ONNX Runtime \(room.engineVersion), \(room.laneCount) lanes; every model gave its known answer")
+                logger.info("every model gave its known answer")
                 // The server ends the group; loading has nothing left to do until then.
                 try await Task.sleep(for: .seconds(.max / 4))
             }
@@ -101,5 +117,38 @@ struct ServeCommand: AsyncParsableCommand {
             }
             group.cancelAll()
         }
+        await room.shutdown()
+    }
+
+    /// What worker processes are started from: this very program.
+    private static func executable() throws(ApusError) -> String {
+        guard let path = Installation.runningExecutable else {
+            throw ApusError(
+                .fileUnreadable, "the path of this program is not known, so that no worker can be started from it",
+                advice: "Use --in-process")
+        }
+        return path
+    }
+
+    private func devicePlan(_ installation: Installation) throws(ApusError) -> FleetPlan {
+        let library = try installation.engineLibrary()
+        let list = devices ?? "auto"
+        let topology = CPUTopology.current
+        let parts = list.split(separator: ":")
+        guard parts.count == 2, let count = Int(parts[1]), let kind = DeviceID.Kind(rawValue: String(parts[0])) else {
+            return try .wholeCPU(engineLibrary: library)
+        }
+        let script = try chaos.map { text throws(ApusError) in try ChaosScript(text, devices: (0..<count).map { DeviceID(kind, $0) }) }
+        return try FleetPlan(
+            topology.partition(into: count).enumerated().map { index, cores in
+                let device = DeviceID(kind, index)
+                let schedule = script.map { ChaosSchedule($0, device: device, now: { Int(clock_gettime_nsec()) }) }
+                return FleetPlan.Member(
+                    ExecutorSettings(device: device, lanes: max(1, cores.width), cores: cores.cores, engineLibrary: library),
+                    info: GPUInfo(device: device, name: topology.modelName ?? "CPU"),
+                    faults: schedule.map { s in DeviceFaults(injector: s, beganServing: { s.beganServing() }, overlay: { s.overlay($0) }) })
+            })
     }
 }
+
+func clock_gettime_nsec() -> UInt64 { DispatchTime.now().uptimeNanoseconds }

@@ -1,22 +1,31 @@
 import Apus
 import ApusEmbeddings
 import ApusErrors
+import ApusExecution
 import ApusService
+import ApusTensor
 import Foundation
 
 /// A loaded model as the service sees it.
 struct ServedModel: EmbeddingModel {
-    let description: ModelDescription
     private let ready: ReadyModel
+    private let created = Int64(Date().timeIntervalSince1970)
 
     init(_ ready: ReadyModel) {
         self.ready = ready
-        description = ModelDescription(
-            id: ready.name, created: Int64(Date().timeIntervalSince1970), dimensions: ready.embedder.dimensions,
-            maxTokens: ready.embedder.maxTokens, vocabularySize: ready.embedder.vocabularySize,
-            precision: ready.precision.rawValue, devices: [ready.device.description], weightsSHA256: ready.weightsSHA256,
-            cosineToFP32: ready.cosineToKnownAnswer)
     }
+
+    var description: ModelDescription {
+        ModelDescription(
+            id: ready.name, created: created, dimensions: ready.embedder.dimensions,
+            maxTokens: ready.embedder.maxTokens, vocabularySize: ready.embedder.vocabularySize,
+            precision: ready.precision.rawValue, devices: ready.devices.map(\.description), weightsSHA256: ready.weightsSHA256,
+            cosineToFP32: ready.cosines.values.min())
+    }
+
+    /// The latest proofs by device.
+    var cosines: [DeviceID: Double] { ready.cosines }
+    var devices: [DeviceID] { ready.devices }
 
     func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch {
         let texts = inputs.map { input -> TextInput in
@@ -33,7 +42,7 @@ struct ServedModel: EmbeddingModel {
         let result = try await embed(texts, truncation, options.deadline)
         let provenance = zip(result.sequences.runs, result.tokenCounts).map { run, count in
             EmbeddingProvenance(
-                device: ready.device.description, precision: ready.precision.rawValue, batchSize: run.batchSize,
+                device: run.device.description, precision: run.precision.rawValue, fallback: run.fallback.told, batchSize: run.batchSize,
                 padding: run.padding, tokens: count.run, originalTokens: count.original,
                 queueMilliseconds: Double(run.queueNanoseconds) * 1e-6, runMilliseconds: Double(run.runNanoseconds) * 1e-6)
         }
@@ -58,5 +67,16 @@ struct ServedModel: EmbeddingModel {
         return ApusError(
             error.code, error.message, place: error.place, advice: error.advice,
             cause: RetryHint(seconds: Int(seconds.rounded(.up))))
+    }
+}
+
+extension FallbackStage {
+    /// As clients are told.
+    fileprivate var told: EmbeddingProvenance.Fallback {
+        switch self {
+        case .none: .none
+        case .temporary: .temporary
+        case .permanent: .permanent
+        }
     }
 }

@@ -209,7 +209,7 @@ extension Fleet {
             for model in models { model.refuse(with: error) }
             wakeWaiters()
         case .sample(let device): wantsSample(device)
-        case .note(let device, let level, let text): logger.log(level: level.logLevel, "\(device) \(text)")
+        case .note(let level, let text): logger.log(level: level.logLevel, "\(text)")
         case .changed(let device, let stage, let fallback, let weight, let isServing):
             metrics.changed(device, stage: stage, fallback: fallback, weight: weight, isServing: isServing)
         case .began(let device): state.withLockedValue { $0.units[device]?.member.faults }?.beganServing()
@@ -316,15 +316,19 @@ extension Fleet {
         }
     }
 
-    /// The other devices follow one after the other; one that cannot have the model does without it, which is said.
+    /// The other devices follow side by side; one that cannot have the model does without it, which is said.
     private func placeRest(_ model: any FleetModel, after first: any Executor) async {
-        for (executor, share, fallback) in state.withLockedValue({ $0.servingExecutors }) where executor !== first {
-            do throws(ApusError) {
-                try await model.load(onto: executor)
-                _ = try await model.prove(on: executor)
-                model.open(on: executor, share: share, fallback: fallback)
-            } catch {
-                logger.error("\(executor.device) serves without \(model.name): \(error)")
+        await withDiscardingTaskGroup { group in
+            for (executor, share, fallback) in state.withLockedValue({ $0.servingExecutors }) where executor !== first {
+                group.addTask {
+                    do throws(ApusError) {
+                        try await model.load(onto: executor)
+                        _ = try await model.prove(on: executor)
+                        model.open(on: executor, share: share, fallback: fallback)
+                    } catch {
+                        self.logger.error("\(executor.device) serves without \(model.name): \(error)")
+                    }
+                }
             }
         }
     }

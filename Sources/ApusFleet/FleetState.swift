@@ -14,7 +14,7 @@ enum FleetEffect: Sendable {
     case capacity(Double)
     case refuse
     case sample(DeviceID)
-    case note(DeviceID, RecoveryAction.Level, String)
+    case note(RecoveryAction.Level, String)
     case changed(DeviceID, DeviceStage, FallbackStage, weight: Double, isServing: Bool)
     case began(DeviceID)
     case recovered(DeviceID, seconds: Double)
@@ -161,13 +161,13 @@ struct FleetState: Sendable {
             units[device]?.executor = nil
             effects.append(.kill(running.executor))
         case .prove(let worker, let times): effects.append(.prove(device, worker: worker, times: times))
-        case .withdraw(_, let reason): effects.append(.note(device, .warning, "is withdrawn: \(reason)"))
+        case .withdraw(_, let reason): effects.append(.note(.warning, "\(device) is withdrawn: \(reason)"))
         case .admit:
             if let outage = units[device]?.recovery.lastOutage { effects.append(.recovered(device, seconds: Double(outage) * 1e-9)) }
             effects.append(.began(device))
         case .setWeight, .setBatchShare: break
         case .sample: effects.append(.sample(device))
-        case .note(let level, let text): effects.append(.note(device, level, text))
+        case .note(let level, let text): effects.append(.note(level, text))
         }
     }
 

@@ -23,6 +23,8 @@ package enum CatalogEntry: Sendable {
 package struct ModelReadiness: Sendable, Equatable {
     package enum State: String, Sendable {
         case loading, ready, failed
+        /// The device does not serve now: it is being replaced, or is given up. The detail says why.
+        case away
     }
 
     package var model: String

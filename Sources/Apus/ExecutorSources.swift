@@ -1,0 +1,56 @@
+import ApusDevices
+import ApusErrors
+import ApusExecution
+import ApusFleet
+import ApusGraph
+import ApusRuntime
+import ApusWorkers
+
+/// Executors of this process.
+struct InProcessSource: ExecutorSource {
+    let engineLibrary: String
+
+    func executor(
+        _ settings: ExecutorSettings, faults: (any FaultInjector)?,
+        onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
+    ) async throws(ApusError) -> any Executor {
+        let executor = try await BlockingWork.run { () throws(ApusError) in
+            try InProcessExecutor(settings, graphs: CheckpointGraphs())
+        }
+        return executor
+    }
+
+    func identity(of executor: any Executor) -> ExecutorIdentity? { nil }
+}
+
+/// Executors in processes of their own.
+struct WorkerSource: ExecutorSource {
+    let executable: String
+
+    func executor(
+        _ settings: ExecutorSettings, faults: (any FaultInjector)?,
+        onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
+    ) async throws(ApusError) -> any Executor {
+        let options = WorkerOptions(executable: executable, faults: faults) { death in
+            if let cause = death.cause { onDeath(cause, death.description) }
+        }
+        return try await WorkerExecutor.spawn(settings, options: options)
+    }
+
+    func identity(of executor: any Executor) -> ExecutorIdentity? {
+        (executor as? WorkerExecutor).map { ExecutorIdentity(pid: $0.pid, engineVersion: $0.engineVersion) }
+    }
+}
+
+extension ApusWorkers.WorkerDeath {
+    /// Nil when its executor was shut down, which is nobody's death.
+    fileprivate var cause: ApusDevices.WorkerDeath.Cause? {
+        switch self {
+        case .killed: .killed
+        case .crashed: .crashed
+        case .sticky: .sticky
+        case .hung: .hung
+        case .stopped: nil
+        }
+    }
+}

@@ -1,0 +1,21 @@
+import ApusDevices
+import ApusErrors
+import ApusWorkerHost
+import ArgumentParser
+
+/// The inside of the processes that `apus serve` starts. Nobody types this.
+struct WorkerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "worker", abstract: "The process of one device, started by serve.", shouldDisplay: false)
+
+    @Flag(help: "Sample the sensors of GPUs and print one JSON line a round.")
+    var monitor = false
+
+    @Argument(parsing: .captureForPassthrough)
+    var options: [String] = []
+
+    func run() throws {
+        guard monitor else { WorkerHost.run() }
+        DeviceMonitorHost.run(try MonitorOptions(arguments: options))
+    }
+}
