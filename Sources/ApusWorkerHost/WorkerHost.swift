@@ -29,12 +29,23 @@ package enum WorkerHost {
     /// Serves the front that started this process, until that is gone or wants it to end. The descriptors are those that
     /// ``ApusWorkers`` hands a worker: 3 is the control channel, then a socket and a region for the loader and for each lane.
     ///
-    /// - Parameter open: makes what steps are run on. Called after the process was put on its cores, so that all threads inherit them.
-    package static func run(_ open: (ExecutorSettings) throws(ApusError) -> Hosted = Hosted.engine) -> Never {
+    /// - Parameter open: makes what steps are run on. Called after the process was put on its cores, which all threads inherit.
+    package static func run(
+        _ open: @escaping @Sendable (ExecutorSettings) throws(ApusError) -> Hosted = Hosted.engine
+    ) async -> Never {
         guard apus_socket_is(APUS_FIRST_DESCRIPTOR) != 0 else {
             FileHandle.standardError.write(Data("apus worker: started by `apus serve` for its devices, not by hand\n".utf8))
             exit(2)
         }
+        // Not on the caller's thread: where there is one core, it may be the only one of Swift's cooperative pool, which loads need.
+        let thread = Thread { serve(open) }
+        thread.stackSize = 8 << 20
+        thread.start()
+        await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
+        ProcessEnd.now(WorkerExit.stopped)
+    }
+
+    private static func serve(_ open: (ExecutorSettings) throws(ApusError) -> Hosted) -> Never {
         _ = apus_process_become_worker()
         let control = HostControl(FrameSocket(owning: APUS_FIRST_DESCRIPTOR))
         do throws(ApusError) {

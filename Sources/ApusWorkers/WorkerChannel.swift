@@ -35,6 +35,9 @@ final class WorkerChannel: @unchecked Sendable {
         self.clock = clock
     }
 
+    /// Whether a call is under way.
+    var isBusy: Bool { deadline.load(ordering: .relaxed) != 0 }
+
     /// Nanoseconds spent waiting for the worker.
     var busyNanoseconds: Int64 { busy.load(ordering: .relaxed) }
 

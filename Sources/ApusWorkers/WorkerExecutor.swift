@@ -89,6 +89,9 @@ extension WorkerExecutor {
     /// How the worker ended; nil while it lives.
     package var death: WorkerDeath? { process.deathRecord?.death }
 
+    /// Lanes whose step is under way.
+    package var lanesUnderWay: Int { process.channels.dropFirst().count(where: \.isBusy) }
+
     /// Nanoseconds that each lane has spent waiting for the worker.
     package var busyNanoseconds: [Int64] { process.channels.dropFirst().map(\.busyNanoseconds) }
 

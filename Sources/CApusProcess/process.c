@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <dirent.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #endif
@@ -136,7 +137,21 @@ int apus_process_set_cores(const int *cores, int count) {
         if (cores[i] < 0 || cores[i] >= CPU_SETSIZE) return -EINVAL;
         CPU_SET(cores[i], &set);
     }
-    return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : -errno;
+    // Threads that run already are put there too; twice, for one that started while the first round was under way.
+    for (int round = 0; round < 2; round++) {
+        DIR *tasks = opendir("/proc/self/task");
+        if (!tasks) return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : -errno;
+        for (struct dirent *task; (task = readdir(tasks));) {
+            int thread = atoi(task->d_name);
+            if (thread > 0 && sched_setaffinity(thread, sizeof set, &set) != 0 && errno != ESRCH) {
+                int error = errno;
+                closedir(tasks);
+                return -error;
+            }
+        }
+        closedir(tasks);
+    }
+    return 0;
 #else
     (void)cores;
     (void)count;

@@ -28,7 +28,7 @@ apus_process_state apus_process_reap(int pid, int *detail);
 /// even when stopped.
 int apus_process_become_worker(void);
 
-/// Keeps the calling thread, and those it starts from now on, on these cores. Systems without affinity: does nothing.
+/// Keeps this process on these cores. Systems without affinity: does nothing.
 int apus_process_set_cores(const int *cores, int count);
 
 /// Ends the process by SIGSEGV with its default action.
