@@ -4,7 +4,7 @@ import ApusWorkerHost
 import ArgumentParser
 
 /// The inside of the processes that `apus serve` starts. Nobody types this.
-struct WorkerCommand: ParsableCommand {
+struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "worker", abstract: "The process of one device, started by serve.", shouldDisplay: false)
 
@@ -14,8 +14,8 @@ struct WorkerCommand: ParsableCommand {
     @Argument(parsing: .captureForPassthrough)
     var options: [String] = []
 
-    func run() throws {
-        guard monitor else { WorkerHost.run() }
+    func run() async throws {
+        guard monitor else { await WorkerHost.run() }
         DeviceMonitorHost.run(try MonitorOptions(arguments: options))
     }
 }

@@ -12,7 +12,7 @@ package struct ChaosPlan: Sendable, Equatable {
     private var pending: [Pending]
     private var runs = 0
     private var firstServed: Int?
-    private var isLost = false
+    package private(set) var isLost = false
     private var toldOfLoss = false
     private var throttledSinceSample = false
 

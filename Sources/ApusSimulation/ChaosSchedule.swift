@@ -9,12 +9,19 @@ package final class ChaosSchedule: FaultInjector, @unchecked Sendable {
     private let lock = NSLock()
     private var plan: ChaosPlan
     private let now: @Sendable () -> Int
+    /// All that the device is to have.
+    package let faults: Set<StepFault>
 
     /// Takes what `script` has for `device`. `now` tells nanoseconds on a monotonic clock.
     package init(_ script: ChaosScript, device: DeviceID, now: @escaping @Sendable () -> Int) {
-        plan = ChaosPlan(script.entries.filter { $0.device == device })
+        let entries = script.entries.filter { $0.device == device }
+        faults = Set(entries.map(\.fault))
+        plan = ChaosPlan(entries)
         self.now = now
     }
+
+    /// Whether the device was lost.
+    package var isLost: Bool { lock.withLock { plan.isLost } }
 
     /// The device was admitted. Times in the script count from the first call, or from the first run when there was none before it.
     package func beganServing() {
