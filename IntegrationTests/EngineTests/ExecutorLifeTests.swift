@@ -100,40 +100,61 @@ import Testing
         await executor.shutdown()
     }
 
-    #if os(Linux)
-    /// Threads of this process whose name begins so. The system keeps 15 bytes of a name.
-    private func threads(_ name: String) throws -> Int {
-        try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task").filter { task in
-            // A thread may have gone since the folder was read.
-            FileManager.default.contents(atPath: "/proc/self/task/\(task)/comm")
-                .map { String(decoding: $0, as: UTF8.self).hasPrefix(name) } ?? false
-        }.count
+    /// Lies in a thread's own storage and counts down when that goes, which is when the thread ends.
+    private final class ThreadMark: Sendable {
+        private let alive: Tally
+
+        init(_ alive: Tally) {
+            self.alive = alive
+            alive.add()
+        }
+
+        deinit { alive.add(-1) }
     }
 
-    /// Threads take their names, and end, a moment after they were told to.
-    private func wait(for count: Int, _ name: String) async throws -> Bool {
-        for _ in 0..<500 {
-            if try threads(name) == count { return true }
-            try await Task.sleep(for: .milliseconds(10))
+    /// Marks each of the executor's lanes and returns how many of the marked threads live.
+    private func mark(_ executor: InProcessExecutor) async -> Tally {
+        let (alive, arrived) = (Tally(), Tally())
+        let lanes = executor.laneCount
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<lanes {
+                group.addTask {
+                    await withCheckedContinuation { continuation in
+                        executor.submit {
+                            Thread.current.threadDictionary["mark"] = ThreadMark(alive)
+                            arrived.add()
+                            // No lane takes a second mark while another has none.
+                            while arrived.count < lanes { Thread.sleep(forTimeInterval: 0.001) }
+                            continuation.resume()
+                        }
+                    }
+                }
+            }
         }
-        return false
+        return alive
+    }
+
+    private func ended(_ alive: Tally) async throws -> Bool {
+        for _ in 0..<1000 where alive.count > 0 { try await Task.sleep(for: .milliseconds(10)) }
+        return alive.count == 0
     }
 
     @Test func theThreadsOfAnExecutorEndWithIt() async throws {
-        var executor: InProcessExecutor? = try SyntheticGraph.executor(DeviceID(.sim, 41), lanes: 3)
+        var executor: InProcessExecutor? = try SyntheticGraph.executor(lanes: 3)
         let model = try await executor?.load(SyntheticGraph.request())
-        #expect(try await wait(for: 3, "apus-sim41"))
+        let alive = await mark(try #require(executor))
+        #expect(alive.count == 3)
         executor = nil
-        #expect(try await wait(for: 0, "apus-sim41"))
+        #expect(try await ended(alive))
         // A model outlives the executor that loaded it.
         #expect(try model?.run(["x": SyntheticGraph.input(rows: 1)], output: 0, memory: .kept) == SyntheticGraph.input(rows: 1))
 
-        let other = try SyntheticGraph.executor(DeviceID(.sim, 42), lanes: 2)
-        #expect(try await wait(for: 2, "apus-sim42"))
+        let other = try SyntheticGraph.executor(lanes: 2)
+        let others = await mark(other)
+        #expect(others.count == 2)
         await other.shutdown()
-        #expect(try await wait(for: 0, "apus-sim42"))
+        #expect(try await ended(others))
     }
-    #endif
 
     @Test func aSessionsThreadRunsOneThingAtATimeAndAlwaysItself() async throws {
         let thread = SessionThread(name: "apus-test")
