@@ -140,6 +140,7 @@ let package = Package(
         tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
         tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
+        tests("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusSimulation"]),
         tests("ApusTokenizers", ["ApusErrors", "ApusJSON", "ApusTokenizers"], resources: [.copy("Resources")]),
         tests(
             "ApusWorkers",
