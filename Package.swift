@@ -57,7 +57,7 @@ let package = Package(
         room("ApusJSON", ["ApusErrors"]),
         room("ApusExecution", ["ApusErrors", "ApusTensor"]),
         .target(name: "CNVML"),
-        room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CNVML", .metrics]),
+        room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CApusProcess", "CNVML", .metrics]),
         room("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices"]),
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .logging]),
@@ -133,7 +133,9 @@ let package = Package(
         tests("Apus", ["Apus"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
         tests("ApusConfiguration", ["ApusErrors", "ApusTensor", "ApusConfiguration"]),
-        tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability"]),
+        .executableTarget(
+            name: "MonitorProgram", dependencies: ["ApusDevices"], path: "Tests/Fixtures/MonitorProgram", swiftSettings: settings),
+        tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability", "MonitorProgram"]),
         tests(
             "ApusHTTP",
             ["ApusErrors", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),

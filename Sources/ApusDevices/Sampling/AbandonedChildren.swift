@@ -1,3 +1,4 @@
+import CApusProcess
 import Foundation
 
 /// Reaps children that were killed, without ever waiting for one: a process that hangs in a driver can outlive SIGKILL.
@@ -6,9 +7,9 @@ final class AbandonedChildren: @unchecked Sendable {
 
     /// Guards `waiting`. A lock and not `Mutex`, which the thread sanitizer does not know on Linux.
     private let lock = NSLock()
-    private var waiting: [pid_t] = []
+    private var waiting: [Int32] = []
 
-    func add(_ processID: pid_t) {
+    func add(_ processID: Int32) {
         let isFirst = lock.withLock {
             waiting.append(processID)
             return waiting.count == 1
@@ -32,10 +33,8 @@ final class AbandonedChildren: @unchecked Sendable {
     private func reapEnded() -> Bool {
         lock.withLock {
             waiting.removeAll { processID in
-                var status: Int32 = 0
-                let result = waitpid(processID, &status, WNOHANG)
-                // An error other than an interruption: somebody else has reaped it.
-                return result == processID || (result < 0 && errno != EINTR)
+                var detail: Int32 = 0
+                return apus_process_reap(processID, &detail) != ApusProcessRunning
             }
             return !waiting.isEmpty
         }

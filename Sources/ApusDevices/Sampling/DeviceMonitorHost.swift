@@ -1,21 +1,22 @@
 import ApusErrors
-import ApusTensor
+import CApusProcess
 import Foundation
 
 /// The inside of the monitor's process, the only one that touches NVML: it writes a line for every round of samples, and may hang at any call
 /// without harm to anybody but itself.
 package enum DeviceMonitorHost {
-    /// Writes ``MonitorLine``s to standard output until standard input ends, which it does when the front goes.
+    /// Writes ``MonitorLine``s to the front until the front goes, which closes the socket.
     package static func run(_ options: MonitorOptions) -> Never {
-        closeInheritedDescriptors()
-        exitWithStandardInput()
+        let output = options.descriptor ?? 1
+        if options.descriptor != nil { _ = apus_process_become_worker() }
+        exitWhenOver(options.descriptor ?? 0)
         do throws(ApusError) {
             let session = try NVMLSession.open(libraryPath: options.nvmlLibrary)
             let rounds = MonitorRounds(session, numbering: numbering(session, options))
             let clock = ContinuousClock()
             var next = clock.now
             while true {
-                write(.snapshot(rounds.sample(session)))
+                write(.snapshot(rounds.sample(session)), to: output)
                 next += .milliseconds(options.intervalMilliseconds)
                 // A round that took longer than the interval is followed at once by one, not by all that were missed.
                 next = max(next, clock.now)
@@ -23,7 +24,7 @@ package enum DeviceMonitorHost {
             }
         } catch {
             let isFinal = error.code == .nvmlMissing
-            write(isFinal ? .absent(reason: error.description) : .failed(reason: error.description))
+            write(isFinal ? .absent(reason: error.description) : .failed(reason: error.description), to: output)
             leave(isFinal ? 0 : 1)
         }
     }
@@ -45,34 +46,22 @@ package enum DeviceMonitorHost {
         }
     }
 
-    /// What the front had open besides the standard streams must not stay open as long as this process hangs.
-    private static func closeInheritedDescriptors() {
-        #if os(Linux)
-            let folder = "/proc/self/fd"
-        #else
-            let folder = "/dev/fd"
-        #endif
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
-            if let descriptor = Int32(name), descriptor > 2 { close(descriptor) }
-        }
-    }
-
-    private static func exitWithStandardInput() {
+    private static func exitWhenOver(_ input: Int32) {
         Thread.detachNewThread {
             var bytes = [UInt8](repeating: 0, count: 256)
             while true {
-                let count = read(0, &bytes, bytes.count)
+                let count = read(input, &bytes, bytes.count)
                 if count == 0 || (count < 0 && errno != EINTR) { leave(0) }
             }
         }
     }
 
-    private static func write(_ line: MonitorLine) {
+    private static func write(_ line: MonitorLine, to output: Int32) {
         let bytes = line.json + [UInt8(ascii: "\n")]
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes { buffer in
-                Foundation.write(1, UnsafeRawBufferPointer(rebasing: buffer[done...]).baseAddress, buffer.count - done)
+                Foundation.write(output, UnsafeRawBufferPointer(rebasing: buffer[done...]).baseAddress, buffer.count - done)
             }
             if count > 0 { done += count } else if errno != EINTR { leave(1) }
         }

@@ -1,36 +1,34 @@
 package import ApusErrors
+import CApusProcess
 import Foundation
 
-/// A running monitor and the front's end of the socket pair that is its standard input and output. Killed when it goes out of scope.
-///
-/// `posix_spawn` rather than Foundation's `Process`, whose thread waits for every child: a child that hangs in a driver may never end.
+/// A running monitor and the front's end of the socket pair that it writes to. Killed when it goes out of scope.
 struct MonitorProcess: ~Copyable {
-    let processID: pid_t
-    /// Reads never block longer than there is something to read, because ``MonitorReader`` polls first.
+    let processID: Int32
     let descriptor: Int32
 
     /// Throws `monitor_failure`.
     static func spawn(_ command: MonitorCommand) throws(ApusError) -> MonitorProcess {
         var pair: [Int32] = [-1, -1]
-        #if os(Linux)
-            let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        #else
-            let kind = SOCK_STREAM
-        #endif
-        guard socketpair(AF_UNIX, kind, 0, &pair) == 0 else { throw failure("no sockets for it: \(errorText(errno))", command) }
-        #if !os(Linux)
-            for descriptor in pair { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
-        #endif
+        let status = apus_socket_pair(&pair)
+        guard status >= 0 else { throw failure(status, command) }
         defer { close(pair[1]) }
-        do throws(ApusError) {
-            return MonitorProcess(processID: try start(command, on: pair[1]), descriptor: pair[0])
-        } catch {
+
+        let options = command.options.spawned(descriptor: APUS_FIRST_DESCRIPTOR)
+        var arguments = ([command.executable] + command.arguments + options.arguments).map { strdup($0) } + [nil]
+        // Swift's backtracer outlives the process that crashed, for minutes and with its end of the socket.
+        let settings = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+        var environment = settings.map { strdup("\($0)=\($1)") } + [nil]
+        defer { for text in arguments + environment { free(text) } }
+        let processID = apus_process_spawn(command.executable, &arguments, &environment, [pair[1]], 1)
+        guard processID > 0 else {
             close(pair[0])
-            throw error
+            throw failure(processID, command)
         }
+        return MonitorProcess(processID: processID, descriptor: pair[0])
     }
 
-    private init(processID: pid_t, descriptor: Int32) {
+    private init(processID: Int32, descriptor: Int32) {
         self.processID = processID
         self.descriptor = descriptor
     }
@@ -41,45 +39,10 @@ struct MonitorProcess: ~Copyable {
         AbandonedChildren.shared.add(processID)
     }
 
-    private static func start(_ command: MonitorCommand, on socket: Int32) throws(ApusError) -> pid_t {
-        #if os(Linux)
-            var actions = posix_spawn_file_actions_t()
-            var attributes = posix_spawnattr_t()
-        #else
-            var actions: posix_spawn_file_actions_t?
-            var attributes: posix_spawnattr_t?
-        #endif
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, socket, 0)
-        posix_spawn_file_actions_adddup2(&actions, socket, 1)
-
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        for signal in [SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT] { sigaddset(&signals, signal) }
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        // In a group of its own, an interrupt from the terminal reaches the front alone, which then closes standard input.
-        posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(
-            &attributes, Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF) | Int16(POSIX_SPAWN_SETPGROUP))
-
-        var arguments = ([command.executable] + command.arguments + command.options.arguments).map { strdup($0) } + [nil]
-        var environment = ProcessInfo.processInfo.environment.map { strdup("\($0)=\($1)") } + [nil]
-        defer { for text in arguments + environment { free(text) } }
-        var processID: pid_t = 0
-        let code = posix_spawn(&processID, command.executable, &actions, &attributes, &arguments, &environment)
-        guard code == 0 else { throw failure(errorText(code), command) }
-        return processID
+    private static func failure(_ status: Int32, _ command: MonitorCommand) -> ApusError {
+        ApusError(
+            .monitorFailure, "the device monitor could not be started: \(String(cString: strerror(-status)))", place: command.executable)
     }
-
-    private static func failure(_ why: String, _ command: MonitorCommand) -> ApusError {
-        ApusError(.monitorFailure, "the device monitor could not be started: \(why)", place: command.executable)
-    }
-
-    private static func errorText(_ code: Int32) -> String { String(cString: strerror(code)) }
 }
 
 extension ApusError.Code {

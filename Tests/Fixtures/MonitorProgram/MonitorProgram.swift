@@ -9,11 +9,17 @@ import Foundation
         case "monitor":
             DeviceMonitorHost.run(try MonitorOptions(arguments: CommandLine.arguments.dropFirst(2)))
         case "nonsense":
-            print("{\"kind\":\"snapshot\"")
+            put("{\"kind\":\"snapshot\"\n")
         case "endless":
-            while true { FileHandle.standardOutput.write(Data(repeating: UInt8(ascii: "x"), count: 65_536)) }
+            while put(String(repeating: "x", count: 65_536)) {}
         default:
             exit(3)
         }
+    }
+
+    /// Writes to the socket that the front listens to.
+    @discardableResult
+    private static func put(_ text: String) -> Bool {
+        Array(text.utf8).withUnsafeBytes { write(3, $0.baseAddress, $0.count) } > 0
     }
 }
