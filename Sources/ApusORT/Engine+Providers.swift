@@ -1,6 +1,5 @@
 package import ApusErrors
 import COnnxRuntime
-import Synchronization
 
 extension Engine {
     /// The execution providers compiled into the library, most capable first.

@@ -1,6 +1,5 @@
 package import ApusErrors
 import COnnxRuntime
-import Synchronization
 
 /// The ONNX Runtime library of this process and its one environment.
 ///
@@ -17,9 +16,9 @@ package final class Engine: Sendable {
     /// Describes host memory; used for every tensor that lives in it.
     nonisolated(unsafe) let hostMemory: OpaquePointer
     /// Paths of the provider libraries loaded so far.
-    let loadedProviders = Mutex<Set<String>>([])
+    let loadedProviders = Guarded<Set<String>>([])
 
-    private static let shared = Mutex<Engine?>(nil)
+    private static let shared = Guarded<Engine?>(nil)
 
     /// Loads the library at `path` on the first call; later calls return the engine already loaded, whatever their path.
     ///

@@ -9,7 +9,7 @@ final class ExecutorState: Sendable {
     let device: DeviceID
     let profiler = StepProfiler()
     private let closed = Atomic<Bool>(false)
-    private let roster = Mutex(Roster())
+    private let roster = Guarded(Roster())
 
     private struct Roster {
         var models: [WeakModel] = []

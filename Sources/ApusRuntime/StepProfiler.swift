@@ -1,4 +1,5 @@
 import ApusErrors
+import ApusORT
 import ApusTensor
 import Foundation
 import Synchronization
@@ -7,7 +8,7 @@ import Synchronization
 final class StepProfiler: Sendable {
     static let maxSteps = 1000
 
-    private let recording = Mutex<StepRecording?>(nil)
+    private let recording = Guarded<StepRecording?>(nil)
     /// Spares steps the lock while nothing is taken down, which is nearly always.
     private let active = Atomic<Bool>(false)
 

@@ -2,7 +2,6 @@ import ApusErrors
 import ApusORT
 import ApusTensor
 import Foundation
-import Synchronization
 
 /// The profiles of a number of steps, from the first ticket to the files.
 ///
@@ -38,7 +37,7 @@ final class StepRecording: Sendable {
     private let origin = ContinuousClock.now
     private let began = Date()
     private let writer: Lanes
-    private let state = Mutex(State())
+    private let state = Guarded(State())
 
     /// Throws `file_unwritable` when the folder for the profiles cannot be made.
     init(steps: Int, device: DeviceID, directory: String, writer: Lanes) throws(ApusError) {
