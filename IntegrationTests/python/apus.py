@@ -59,7 +59,7 @@ class Reply:
 class Server:
     """`apus serve` on a free port; use it with `with`."""
 
-    def __init__(self, *arguments, ready=True, env=None):
+    def __init__(self, *arguments, ready=True, env=None, own_group=False):
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory()
         self.log_path = pathlib.Path(self.folder.name, "log")
@@ -68,7 +68,7 @@ class Server:
         self.process = subprocess.Popen(
             [str(BINARY), "serve", "--host", "127.0.0.1", "--port", str(self.port), *map(str, arguments)],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder.name,
-            env=environment(**(env or {})))
+            env=environment(**(env or {})), start_new_session=own_group)
         self.until_ready = None
         if ready:
             try:
@@ -150,6 +150,27 @@ class Server:
             for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
                 pending += [int(child) for child in task.read_text().split()]
         return found
+
+    def workers(self):
+        """The process ids of its workers, the oldest first."""
+        found = []
+        for pid in self.processes()[1:]:
+            with contextlib.suppress(OSError):  # it may have ended since
+                command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                # The 22nd field is the start time; the second may hold spaces and ends with the last parenthesis.
+                started = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+                if b"worker" in command and b"--monitor" not in command:
+                    found.append((started, pid))
+        return [pid for _, pid in sorted(found)]
+
+    def metric(self, name, **labels):
+        """The sum of a metric's samples that have `labels`."""
+        total = 0.0
+        for line in self.get("/metrics").body.decode().splitlines():
+            head, _, value = line.rpartition(" ")
+            if head.partition("{")[0] == name and all(f'{label}="{text}"' in head for label, text in labels.items()):
+                total += float(value)
+        return total
 
     def pss_bytes(self):
         """Proportional set size of all its processes (Linux)."""
