@@ -78,13 +78,14 @@ import Testing
     @Test func theEngineTellsWhatItOffersAndWhatItRefused() throws {
         let engine = try Engine.open(libraryPath: TestEngine.library)
         try withFile("junk.so", "this is text") { path in
-            let offered = try engine.offeredDevices(plugins: [path])
+            let offered = try engine.offeredDevices(plugins: [.webGPU: path])
             #expect(offered.providers.contains("CPUExecutionProvider"))
             let cpu = offered.devices.first { $0.provider == "CPUExecutionProvider" }
             #expect(cpu?.hardware == .cpu && cpu?.providerVendor == "Microsoft")
             #expect(cpu?.metadata["version"] == engine.version)
-            #expect(offered.refused.map(\.library) == [path])
-            #expect(offered.refused.allSatisfy { $0.reason.contains("Failed to load library") })
+            #expect(offered.refused.map(\.provider) == [.webGPU])
+            #expect(offered.refused.first?.error.place == path)
+            #expect(offered.refused.first?.error.message.hasPrefix("the WebGPU provider could not be loaded: \(path): ") == true)
         }
     }
 

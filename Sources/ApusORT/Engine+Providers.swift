@@ -12,15 +12,15 @@ extension Engine {
         return (0..<Int(count)).map { String(cString: names[$0]) }
     }
 
-    /// What this engine offers, with the provider libraries at `plugins` (absolute paths) loaded. A library that does not load is told
-    /// of in the answer and spoils nothing else.
-    package func offeredDevices(plugins: [String] = []) throws(ApusError) -> OfferedDevices {
-        var refused: [(library: String, reason: String)] = []
-        for plugin in plugins {
+    /// What this engine offers, with the libraries of `plugins` (by absolute path) loaded. A library that does not load is told of in the
+    /// answer and spoils nothing else.
+    package func offeredDevices(plugins: [ProviderName: String] = [:]) throws(ApusError) -> OfferedDevices {
+        var refused: [OfferedDevices.Refusal] = []
+        for (name, path) in plugins.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
             do throws(ApusError) {
-                try loadProvider(plugin)
+                try loadProvider(name, path)
             } catch {
-                refused.append((plugin, error.message))
+                refused.append(OfferedDevices.Refusal(provider: name, error: error))
             }
         }
         return OfferedDevices(providers: try availableProviders(), devices: try devices(), refused: refused)
@@ -29,12 +29,8 @@ extension Engine {
     /// The device at `index` among those that the provider `name` of the library at `path` (absolute) offers.
     ///
     /// Throws `provider_unavailable` when the library does not load, is no provider, or offers no such device.
-    package func pluginDevice(_ name: ProviderName, library path: String, index: Int, of device: String) throws(ApusError) -> ProviderDevice {
-        do throws(ApusError) {
-            try loadProvider(path)
-        } catch {
-            throw ProviderFailure(provider: name, device: device, library: path, text: error.message).error
-        }
+    package func pluginDevice(_ name: ProviderName, library path: String, index: Int) throws(ApusError) -> ProviderDevice {
+        try loadProvider(name, path)
         let all = try devices()
         let offered = all.filter { $0.provider.utf8.elementsEqual(name.rawValue.utf8) }
         guard offered.indices.contains(index) else {
@@ -43,7 +39,7 @@ extension Engine {
                 .providerUnavailable,
                 offered.isEmpty
                     ? "the \(name.title) provider offers no device on this machine (there are devices of \(others))"
-                    : "the \(name.title) provider offers \(offered.count) devices, there is no \(device)",
+                    : "the \(name.title) provider offers \(offered.count) device\(offered.count == 1 ? "" : "s"), there is no device \(index)",
                 place: path, advice: "`apus gpu info` lists the devices that each provider offers")
         }
         return offered[index]
@@ -72,13 +68,22 @@ extension Engine {
         return (0..<count).map { ProviderDevice(handles[$0], self) }
     }
 
-    /// Loads a provider library once; it stays for the life of the process, as the engine itself does.
-    private func loadProvider(_ path: String) throws(ApusError) {
+    /// Loads a provider library once; it stays for the life of the process, as the engine itself does. Throws `provider_unavailable`.
+    private func loadProvider(_ name: ProviderName, _ path: String) throws(ApusError) {
         try loadedProviders.withLock { loaded throws(ApusError) in
-            guard !loaded.contains(path) else { return }
-            // The engine wants a name of its own for each library; a path is one.
-            try check(OrtRegisterExecutionProviderLibrary(api, environment, path, path))
-            loaded.insert(path)
+            if let other = loaded[name] {
+                guard other != path else { return }
+                throw ApusError(
+                    .providerUnavailable, "the \(name.title) provider of this process is already that of another library, \(other)",
+                    place: path)
+            }
+            do throws(ApusError) {
+                // Registered under the provider's own name: some providers call themselves what they are registered as.
+                try check(OrtRegisterExecutionProviderLibrary(api, environment, name.rawValue, path))
+            } catch {
+                throw ProviderFailure(provider: name, device: "this machine", library: path, text: error.message).error
+            }
+            loaded[name] = path
         }
     }
 

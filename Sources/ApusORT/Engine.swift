@@ -15,8 +15,8 @@ package final class Engine: Sendable {
     nonisolated(unsafe) let environment: OpaquePointer
     /// Describes host memory; used for every tensor that lives in it.
     nonisolated(unsafe) let hostMemory: OpaquePointer
-    /// Paths of the provider libraries loaded so far.
-    let loadedProviders = Guarded<Set<String>>([])
+    /// The provider libraries loaded so far.
+    let loadedProviders = Guarded<[ProviderName: String]>([:])
 
     private static let shared = Guarded<Engine?>(nil)
 

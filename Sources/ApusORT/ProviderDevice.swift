@@ -1,3 +1,4 @@
+package import ApusErrors
 import COnnxRuntime
 
 /// A device as a provider offers it. The engine keeps what lies behind the handle as long as the process lives.
@@ -56,6 +57,12 @@ package struct OfferedDevices: Sendable {
     package let providers: [String]
     /// Devices that providers offer, the CPU's among them. The providers of the GPU build that are not plugins do not list theirs.
     package let devices: [ProviderDevice]
-    /// Plugin libraries that could not be used, by path, with the reason.
-    package let refused: [(library: String, reason: String)]
+    /// Plugin libraries that could not be used.
+    package let refused: [Refusal]
+
+    package struct Refusal: Sendable {
+        package let provider: ProviderName
+        /// `provider_unavailable`, with the library as its place.
+        package let error: ApusError
+    }
 }

@@ -4,7 +4,7 @@ package import ApusErrors
 /// the engine are read: it has one code for all of this.
 package struct ProviderFailure {
     package let provider: ProviderName
-    /// `cuda:3`, where a device is to blame.
+    /// What it was to be used on: `cuda:3`, or `this machine` while a library is loaded, before any device is asked for.
     package let device: String
     /// The library that was to be loaded, for providers outside the engine.
     package let library: String?

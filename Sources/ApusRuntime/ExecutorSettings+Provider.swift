@@ -78,7 +78,7 @@ extension ExecutorSettings {
         }
         // The engine takes a relative path to be beside its own library.
         let path = URL(fileURLWithPath: providerLibrary).standardizedFileURL.path
-        return .plugin(try engine.pluginDevice(name, library: path, index: device.index, of: device.description))
+        return .plugin(try engine.pluginDevice(name, library: path, index: device.index))
     }
 
     private static func makeDirectory(_ path: String) throws(ApusError) {
