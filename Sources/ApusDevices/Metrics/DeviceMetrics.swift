@@ -58,7 +58,8 @@ package final class DeviceMetrics: Sendable {
         }
     }
 
-    /// Takes back every gauge of a device that is no longer configured.
+    /// Takes back every gauge of a device that is not meant to serve any more: one that is no longer configured, or a stand-in that nobody
+    /// needs. It would pass for one that is down.
     package func removed(_ device: DeviceID) {
         devices.withLock { devices in
             for gauge in (devices.removeValue(forKey: device)?.gauges.values ?? [:].values).flatMap(\.values) { gauge.destroy() }
