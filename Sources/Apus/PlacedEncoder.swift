@@ -42,7 +42,8 @@ final class PlacedEncoder: FleetModel {
 
     func load(onto executor: any Executor) async throws(ApusError) {
         guard encoder(on: executor) == nil else { return }
-        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, optimization: optimization)
+        let encoder = try await SentenceEncoder.load(
+            checkpoint, onto: executor, style: executor.device.kind.graphStyle, optimization: optimization)
         guard encoder.dimensions == embedder.dimensions else {
             throw ApusError(
                 .wrongAnswer, "the network gives \(encoder.dimensions) elements a vector where \(embedder.dimensions) are known", place: name)
@@ -119,6 +120,17 @@ extension Precision {
         case .fp32, .fp16, .bf16, .auto: 0.9999
         case .int8: 0.99
         case .int4: 0.95
+        }
+    }
+}
+
+extension DeviceID.Kind {
+    /// The operators that devices of this kind have kernels for in fp32: the fused attention is 16-bit only on GPUs, and what a provider
+    /// cannot run would fall to the CPU node by node.
+    fileprivate var graphStyle: GraphStyle {
+        switch self {
+        case .cpu, .sim: .fused
+        case .cuda, .openvino, .webgpu, .tensorrtrtx: .plain
         }
     }
 }

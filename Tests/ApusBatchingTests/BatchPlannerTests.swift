@@ -131,6 +131,55 @@ import Testing
         #expect(throws: ApusError.self) { try BatchLimits(maxQueuedTokens: 0) }
     }
 
+    @Test func aLaneThatIsRemovedTakesNoMoreAndANewOneStartsAtOnce() throws {
+        var planner = try planner()
+        _ = try planner.enqueue(items([5]), now: 0)
+        planner.removeLane(0)
+        #expect(try planner.enqueue(items([5], from: 1), now: 0) == [])
+        #expect(planner.laneFinished(0, now: 1) == [])
+        #expect(planner.addLane(7, device: 1, now: 2) == [.launch(lane: 7, ids: [1])])
+    }
+
+    @Test func whatIsPutBackRunsFirstAndElsewhereIfItCan() throws {
+        var planner = try planner(lanes: 2)
+        _ = try planner.enqueue(items([10, 10]), now: 0)
+        _ = try planner.enqueue(items([10], from: 2), now: 0)
+        _ = planner.putBack([BatchPlanner.Replay(items([10], from: 0), avoiding: 0)], now: 1)
+        #expect(planner.waitingTokens == 20)
+        #expect(planner.laneFinished(0, now: 2) == [.launch(lane: 0, ids: [2])])
+        #expect(planner.laneFinished(1, now: 3) == [.launch(lane: 1, ids: [0])])
+        // Its old device is better than none.
+        planner.removeLane(1)
+        #expect(planner.putBack([BatchPlanner.Replay(items([10], from: 0), avoiding: 0)], now: 4) == [])
+        #expect(planner.laneFinished(0, now: 5) == [.launch(lane: 0, ids: [0])])
+    }
+
+    @Test func aLaneOfASmallerShareIsAskedLastAndGivenLess() throws {
+        var planner = try planner(lanes: 2)
+        planner.setShare(0.2, ofLane: 0)
+        #expect(try planner.enqueue(items([10]), now: 0) == [.launch(lane: 1, ids: [0])])
+        #expect(try planner.enqueue(items([10, 10, 10, 10], from: 1), now: 0) == [.launch(lane: 0, ids: [1, 2])])
+    }
+
+    @Test func withoutALaneWhatWaitsExpiresWhenAsked() throws {
+        var planner = try planner(lanes: 0)
+        _ = try planner.enqueue(items([1, 1], deadline: 10), now: 0)
+        _ = planner.putBack([BatchPlanner.Replay(items([1], from: 5, deadline: 4))], now: 1)
+        #expect(planner.expire(now: 3) == [])
+        #expect(planner.expire(now: 4) == [.expire(ids: [5])])
+        #expect(planner.expire(now: 10) == [.expire(ids: [0, 1])])
+        #expect(planner.waitingCount == 0)
+    }
+
+    @Test func lessCapacityOpensLessOfTheQueue() throws {
+        var planner = try planner(queue: 100, lanes: 0)
+        planner.capacity = 0.5
+        _ = try planner.enqueue(items([40]), now: 0)
+        #expect(throws: ApusError.self) { try planner.enqueue(items([11], from: 1), now: 0) }
+        planner.capacity = 1
+        #expect(try planner.enqueue(items([60], from: 1), now: 0) == [])
+    }
+
     /// Random arrivals, completions and cancellations: nothing is lost, nothing runs twice, no limit is broken.
     @Test(arguments: 0..<50) func everyItemRunsOnceOrIsTakenBack(seed: Int) throws {
         var random = SplitMix(state: UInt64(seed))
@@ -142,6 +191,8 @@ import Testing
         var gone: Set<Int> = []
         var busy: Set<Int> = []
         var next = 0
+        var running: [Int: [Int]] = [:]
+        var nextLane = 1
 
         func apply(_ actions: [BatchPlanner.Action]) {
             for action in actions {
@@ -150,6 +201,7 @@ import Testing
                 #expect(!ids.isEmpty && ids.count <= 5)
                 #expect(ids.count == 1 || ids.reduce(0) { $0 + tokens[$1, default: 0] } <= budget)
                 ran += ids
+                running[lane] = ids
             }
         }
 
@@ -163,6 +215,18 @@ import Testing
                 apply(try planner.enqueue(batch, now: step))
             case 2 where next > 0:
                 gone.formUnion(planner.cancel([Int.random(in: 0..<next, using: &random)]))
+            case 3 where step % 3 == 0:
+                // A lane goes with its device; what it ran comes back, whole or one by one.
+                guard let lane = busy.randomElement(using: &random) else { continue }
+                busy.remove(lane)
+                planner.removeLane(lane)
+                let lost = (running.removeValue(forKey: lane) ?? []).map { Item(id: $0, tokens: tokens[$0, default: 0]) }
+                ran.removeAll { id in lost.contains { $0.id == id } }
+                let device = lane % lanes
+                apply(planner.putBack(
+                    Bool.random(using: &random) ? [.init(lost, avoiding: device)] : lost.map { .init([$0], avoiding: device) }, now: step))
+                apply(planner.addLane(nextLane * lanes + device, device: device, now: step))
+                nextLane += 1
             default:
                 if let lane = busy.randomElement(using: &random) {
                     busy.remove(lane)
