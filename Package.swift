@@ -111,6 +111,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .executableTarget(
+            name: "WorkerBenchmark",
+            dependencies: [
+                "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusRuntime", "ApusWorkers",
+                "ApusWorkerHost",
+            ],
+            path: "Benchmarks/WorkerBenchmark", swiftSettings: settings),
+        .executableTarget(
             name: "WorkerFixture",
             dependencies: ["ApusErrors", "ApusTensor", "ApusExecution", "ApusWorkers", "ApusWorkerHost", "CApusProcess"],
             path: "Tests/Fixtures/WorkerFixture", swiftSettings: settings),

@@ -4,6 +4,7 @@ import ApusExecution
 import ApusGraph
 import ApusRuntime
 import ApusWorkers
+import Foundation
 import Testing
 
 /// The same graphs in this process and across the boundary.
@@ -33,5 +34,57 @@ import Testing
         #expect(try onLane.get() == expected)
         await worker.shutdown()
         #expect(worker.death == .stopped)
+    }
+
+    @Test func aMissingEngineAndAMissingCheckpointAreToldInTheWordsOfThisProcess() async throws {
+        await #expect { _ = try await EngineWorker.spawn(library: "/nonexistent/libonnxruntime.so") } throws: { error in
+            let error = error as? ApusError
+            return error?.code == .engineMissing && error?.place == "/nonexistent/libonnxruntime.so" && error?.advice != nil
+        }
+        let worker = try await EngineWorker.spawn()
+        let request = LoadRequest(name: "gone", source: .checkpoint(directory: "/nonexistent/model", .network(.fused)))
+        var local: ApusError?
+        do throws(ApusError) {
+            _ = try CheckpointGraphs().graph(directory: "/nonexistent/model", .network(.fused))
+        } catch {
+            local = error
+        }
+        await #expect { _ = try await worker.load(request) } throws: { error in
+            let error = error as? ApusError
+            return error?.code == local?.code && error?.message == local?.message && error?.place == local?.place
+        }
+        #expect(worker.death == nil)
+        await worker.shutdown()
+    }
+
+    @Test func aWorkerKilledWhileItComputesIsReplacedByAnotherThatComputesTheSame() async throws {
+        let directory = EngineWorker.tiny("bert-mean")
+        guard case .encoder(let configuration, _) = try Checkpoint(directory: directory).source else { return }
+        let request = LoadRequest(name: "bert-mean", source: .checkpoint(directory: directory, .network(.fused)))
+        let batch = EncoderBatch([.init(ids: [5, 6, 7], typeIDs: [0, 0, 0])])
+        var answers: [HostTensor] = []
+        for _ in 0..<3 {
+            let worker = try await EngineWorker.spawn(lanes: 1)
+            let model = try await worker.load(request)
+            let tensors = batch.tensors(for: model.inputs, EncoderGraph.conventions(configuration))
+            answers.append(try model.run(tensors, output: 0, memory: .kept))
+            kill(worker.pid, SIGKILL)
+            let failure = await withCheckedContinuation { continuation in
+                worker.submit {
+                    var failure: ApusError?
+                    while failure == nil {
+                        do throws(ApusError) {
+                            _ = try model.run(tensors, output: 0, memory: .kept)
+                        } catch {
+                            failure = error
+                        }
+                    }
+                    continuation.resume(returning: failure)
+                }
+            }
+            #expect([.workerKilled, .deviceUnavailable].contains(failure?.code))
+            #expect(worker.death == .killed(signal: SIGKILL))
+        }
+        #expect(answers[0].count > 0 && answers.allSatisfy { $0 == answers[0] })
     }
 }

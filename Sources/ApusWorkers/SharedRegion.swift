@@ -111,6 +111,8 @@ package struct SharedRegion: ~Copyable {
 
     private static func array<Element: BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer) -> [Element] {
         let count = bytes.count / MemoryLayout<Element>.stride
+        // The standard library writes the count of an array without room too, into storage that all empty arrays share.
+        guard count > 0 else { return [] }
         return [Element](unsafeUninitializedCapacity: count) { elements, initialized in
             UnsafeMutableRawBufferPointer(elements).copyMemory(from: bytes)
             initialized = count

@@ -22,7 +22,7 @@ package struct WorkerOptions: Sendable {
     package var regionLimit: Int
     package var faults: (any FaultInjector)?
     /// Called once when the worker has ended, from a thread that must not be blocked. Not called when ``WorkerExecutor/spawn(_:options:)``
-    /// throws.
+    /// throws. It must not hold the executor, which would then never be without references.
     package var onDeath: @Sendable (WorkerDeath) -> Void
 
     package init(

@@ -20,8 +20,11 @@ extension WorkerProcess {
 
     /// Ends the process if it has not ended, tells how, and goes on until it is reaped.
     func end(_ verdict: Verdict, _ tell: (DeathRecord) -> Void) {
-        let exit = finish(verdict)
-        tell(DeathRecord(death: WorkerDeath(verdict, exit ?? .unknown), verdict: verdict))
+        let exit = reapSoon(killing: verdict)
+        // Read before our own signal can become the reason.
+        let reason = exit ?? ProcessExit.announced(by: pid) ?? .unknown
+        if exit == nil { kill(pid, SIGKILL) }
+        tell(DeathRecord(death: WorkerDeath(verdict, reason), verdict: verdict))
         if exit == nil { reapEventually() }
     }
 
@@ -96,8 +99,8 @@ extension WorkerProcess {
         }
     }
 
-    /// Kills the process unless it ends by itself, and reaps it if that can be done at once; nil when it cannot.
-    private func finish(_ verdict: Verdict) -> ProcessExit? {
+    /// Reaps the process if that can be done within 50 ms; nil when it cannot. Kills it first unless it is ending by itself.
+    private func reapSoon(killing verdict: Verdict) -> ProcessExit? {
         switch verdict {
         case .gone, .poisoned, .stopped: break
         case .breach, .hung: kill(pid, SIGKILL)
@@ -107,7 +110,6 @@ extension WorkerProcess {
             if let exit = reap() { return exit }
             usleep(200)
         } while AwakeClock.monotonic < deadline
-        kill(pid, SIGKILL)
         return nil
     }
 

@@ -101,6 +101,21 @@ import Testing
         #expect(WorkerDeath(verdict, exit) == death)
     }
 
+    @Test func aProcessOnItsWayOutAnnouncesItsEnd() {
+        func fields(flags: String, code: String) -> [Substring] {
+            var fields = [Substring](repeating: "0", count: 50)
+            (fields[6], fields[49]) = (Substring(flags), Substring(code))
+            return fields
+        }
+        #expect(ProcessExit.announced(fields: fields(flags: "4194564", code: "9\n")) == .signal(9))
+        #expect(ProcessExit.announced(fields: fields(flags: "4", code: "139")) == .signal(11))
+        #expect(ProcessExit.announced(fields: fields(flags: "4", code: "22016")) == .status(86))
+        #expect(ProcessExit.announced(fields: fields(flags: "4", code: "0")) == .status(0))
+        #expect(ProcessExit.announced(fields: fields(flags: "4194560", code: "0")) == nil)
+        #expect(ProcessExit.announced(fields: fields(flags: "x", code: "9")) == nil)
+        #expect(ProcessExit.announced(fields: Array(fields(flags: "4", code: "9").prefix(49))) == nil)
+    }
+
     @Test func afterAHangOnlyThoseThatMissedTheirDeadlineAreToBlame() {
         let hang = DeathRecord(death: .hung, verdict: .hung(channels: [2]))
         #expect(hang.failure(onChannel: 2) == .hung)

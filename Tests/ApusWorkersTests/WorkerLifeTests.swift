@@ -1,6 +1,7 @@
 import ApusErrors
 import ApusExecution
 import ApusWorkers
+import CApusProcess
 import Foundation
 import Testing
 
@@ -92,6 +93,19 @@ import Testing
         front.waitUntilExit()
     }
 
+    @Test func aWorkerStartedByHandSaysSoAndEnds() throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: TestWorker.executable)
+        process.arguments = ["scripted"]
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 2)
+        #expect(text.contains("not by hand"))
+    }
+
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP, SIGPIPE])
     func signalsForTheWholeGroupLeaveTheWorkerToTheFront(signal: Int32) async throws {
         let worker = try await TestWorker.spawn()
@@ -118,6 +132,22 @@ import Testing
             #expect(held.count { $0.hasPrefix("socket:") } == 4)
             #expect(held.count { $0.contains("apus-tensors") } == 3)
             await worker.shutdown()
+        }
+
+        @Test(arguments: [SIGKILL, SIGSEGV])
+        func aProcessThatIsNotReapedTellsWhatEndedIt(signal: Int32) async throws {
+            var arguments: [UnsafeMutablePointer<CChar>?] = [strdup("sleep"), strdup("600"), nil]
+            defer { for argument in arguments { free(argument) } }
+            var environment: [UnsafeMutablePointer<CChar>?] = [nil]
+            let pid = apus_process_spawn("/bin/sleep", &arguments, &environment, [], 0)
+            #expect(pid > 0)
+            #expect(ProcessExit.announced(by: pid) == nil)
+            kill(pid, signal)
+            for _ in 0..<4_000 where ProcessExit.announced(by: pid) == nil { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(ProcessExit.announced(by: pid) == .signal(signal))
+            var detail: Int32 = 0
+            #expect(apus_process_reap(pid, &detail) == ApusProcessSignalled)
+            #expect(detail == signal)
         }
 
         @Test func theWorkerStaysOnItsCores() async throws {

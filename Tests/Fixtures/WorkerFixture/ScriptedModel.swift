@@ -51,6 +51,8 @@ final class ScriptedModel: LoadedModel {
         case "exit": _exit(Int32(number))
         case "trap": return Self.vector([x[x.count + number]])
         case "raise":
+            // Sanitizers have handlers of their own, which would turn the signal into an exit.
+            signal(Int32(number), SIG_DFL)
             raise(Int32(number))
             return Self.vector(x)
         case "scribble": Scribble.allCases[number].write(x.map { Int($0) }.first ?? 0)
