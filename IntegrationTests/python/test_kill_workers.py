@@ -1,0 +1,171 @@
+"""Workers that are killed, stopped, crash and hang under load: a ledger by id shows that no client notices.
+
+The long versions are `Benchmarks/kill_workers.py` and `Benchmarks/drain.py`. Times are not judged here: this runs on machines that do other things.
+"""
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import apus
+import ledger
+
+sys.path.insert(0, str(apus.ROOT / "Benchmarks"))
+import drain  # noqa: E402
+import kill_workers  # noqa: E402
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds workers in /proc")
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return ledger.Texts(1024, 8)
+
+
+def eventually(condition, seconds=60, server=None):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {seconds} s\n{server.output() if server else ''}"
+        time.sleep(0.1)
+
+
+def clean(books, server):
+    """No complaint, and every request answered, except where a machine that others slow down made the server refuse."""
+    assert not books.complaints(), f"{books.complaints()}\n{server.output()}"
+    assert set(books.books()["errors"]) <= {"503 overloaded"}, f"{books.books()}\n{server.output()}"
+    assert books.books()["answered"] > 0
+
+
+def restarts(server, cause, **labels):
+    return server.metric("apus_device_restarts_total", cause=cause, **labels)
+
+
+def ended(pid):
+    """Whether a process is gone, or only its name is left for whoever adopted it."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return True
+
+
+def loaded(server, texts, clients, seconds, until=lambda: False):
+    """The ledger of a closed loop that runs until something is so, which is looked for a few times a second."""
+    load, looked = ledger.Load(server.port, texts), time.monotonic()
+
+    def over():
+        nonlocal looked
+        if time.monotonic() - looked < 0.25:
+            return False
+        looked = time.monotonic()
+        return until()
+
+    load.closed_loop(clients, seconds, until=over)
+    load.close()
+    return load.ledger
+
+
+def test_thirty_seconds_of_killed_and_stopped_workers_lose_nothing(texts):
+    with apus.Server("--devices", "cpu:2") as server:
+        rate = min(60, kill_workers.peak(server, texts, seconds=3) / 2)
+        load, outages = kill_workers.trial(server, texts, rate, 30, [(4, "kill"), (10, "kill"), (16, "kill"), (21, "stop")])
+        clean(load.ledger, server)
+        assert len(outages.outages) == 4 and len({outage.pid for outage in outages.outages}) == 4
+        eventually(lambda: server.metric("apus_device_up") == 2, server=server)
+        assert restarts(server, "killed") == 3 and restarts(server, "hung") >= 1, server.output()
+        assert all(ended(outage.pid) for outage in outages.outages)
+        assert {outage.device for outage in outages.outages} == {"cpu:0", "cpu:1"}
+        assert server.metric("apus_expired_on_device_total") == server.metric("apus_quarantined_inputs_total") == 0
+        assert server.signal_and_wait() == 0, server.output()
+
+
+def test_requests_wait_while_the_only_worker_is_replaced(texts):
+    with apus.Server("--devices", "cpu") as server:
+        rate = min(30, kill_workers.peak(server, texts, seconds=2) / 3)
+        load, outages = kill_workers.trial(server, texts, rate, 6, [(1.5, "kill")])
+        clean(load.ledger, server)
+        eventually(lambda: server.metric("apus_device_up") == 1, server=server)
+        assert restarts(server, "killed") == 1
+        assert ended(outages.outages[0].pid)
+
+
+def test_all_workers_killed_at_once_under_load_lose_nothing(texts):
+    with apus.Server("--devices", "cpu:2") as server:
+        first = server.workers()
+        assert len(first) == 2
+
+        def strike():
+            for pid in first:
+                os.kill(pid, signal.SIGKILL)
+
+        timer = threading.Timer(1, strike)
+        timer.start()
+        books = loaded(server, texts, 12, 60, lambda: restarts(server, "killed") == 2 and server.metric("apus_device_up") == 2)
+        timer.join()
+        clean(books, server)
+        assert server.metric("apus_replays_total", cause="worker_killed") > 0
+        assert restarts(server, "killed") == 2 and not set(first) & set(server.workers())
+
+
+def test_a_worker_killed_while_the_server_starts_is_started_again(texts):
+    with apus.Server("--devices", "cpu:2", ready=False) as server:
+        eventually(lambda: server.workers(), server=server)
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        server.wait_until_ready()
+        eventually(lambda: server.metric("apus_device_up") == 2, server=server)
+        _, difference = apus.agreement(apus.vectors(server.embed(texts.groups[0])), texts.expected(0))
+        assert difference <= ledger.TOLERANCE
+        assert victim not in server.workers()
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped"])
+def test_no_worker_outlives_a_server_that_is_killed(texts, stopped):
+    with apus.Server("--devices", "cpu:2") as server:
+        workers = server.workers()
+        assert len(workers) == 2
+        if stopped:
+            os.kill(workers[0], signal.SIGSTOP)
+        timer = threading.Timer(0.5, server.process.kill)
+        timer.start()
+        loaded(server, texts, 4, 30, lambda: server.process.poll() is not None)
+        timer.join()
+        eventually(lambda: all(ended(pid) for pid in workers), seconds=20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_to_the_whole_group_drains_like_one_to_the_server(texts, number):
+    figures, wrong = drain.drained(texts, number, True, 24, "cpu:2", before=1)
+    assert not wrong, (figures, wrong)
+
+
+@pytest.mark.parametrize("fault, cause", [("crash@20x1", "crashed"), ("sticky@20x1", "sticky"), ("hang@15x1", "hung")])
+def test_a_device_that_ends_its_worker_is_replaced_and_nothing_is_lost(texts, fault, cause):
+    with apus.Server("--devices", "cpu:2", "--chaos", f"cpu:0:{fault}") as server:
+        books = loaded(server, texts, 6, 90, lambda: restarts(server, cause, device="cpu:0") and server.metric("apus_device_up") == 2)
+        clean(books, server)
+        assert restarts(server, cause, device="cpu:0") >= 1, server.output()
+        assert server.metric("apus_replays_total") > 0 and server.metric("apus_quarantined_inputs_total") == 0
+        assert server.metric("apus_inputs_total", device="cpu:1") > 0
+
+
+def test_a_device_out_of_memory_halves_its_batches_and_answers(texts):
+    with apus.Server("--devices", "cpu:2", "--chaos", "cpu:0:oom@10x3") as server:
+        before = server.workers()
+        books = loaded(server, texts, 6, 60, lambda: server.metric("apus_device_batches_total", device="cpu:0", outcome="out_of_memory") >= 3)
+        clean(books, server)
+        assert server.metric("apus_device_batches_total", device="cpu:0", outcome="out_of_memory") == 3
+        assert server.metric("apus_replays_total", cause="out_of_memory") > 0
+        assert server.workers() == before
+
+
+def test_a_slow_device_answers_right(texts):
+    with apus.Server("--devices", "cpu:2", "--chaos", "cpu:0:slow@5x10") as server:
+        books = loaded(server, texts, 6, 60, lambda: server.metric("apus_device_batches_total", device="cpu:0", outcome="ok") >= 20)
+        clean(books, server)
+        assert server.metric("apus_device_batches_total", device="cpu:0", outcome="ok") >= 20
+        assert not np.isnan([entry.difference for entry in books.entries.values() if entry.ok]).any()
