@@ -51,7 +51,8 @@ package enum DeviceList: Sendable, Equatable {
             if let index = Self.number(item) {
                 guard let last = selectors.last else { throw refuse("\(item) has no kind in front of it") }
                 guard case .indices(let indices) = last.which else {
-                    throw refuse("\(item) belongs to no kind: \(last.kind.rawValue) takes \(last.kind.isLogical ? "one number, how many" : "numbers behind a colon")")
+                    let takes = last.kind.isLogical ? "one number, how many" : "numbers behind a colon"
+                    throw refuse("\(item) belongs to no kind: \(last.kind.rawValue) takes \(takes)")
                 }
                 guard !indices.contains(index) else { throw refuse("\(last.kind.rawValue):\(index) is named twice") }
                 selectors[selectors.count - 1].which = .indices(indices + [index])

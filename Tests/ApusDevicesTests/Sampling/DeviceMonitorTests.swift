@@ -6,7 +6,9 @@ import Testing
 
 /// Both sides of the monitor: a real process over the fake driver, killed and replaced for real.
 @Suite(.timeLimit(.minutes(2))) struct DeviceMonitorTests {
-    private func command(_ driver: FakeDriver, _ mode: String = "monitor", lineDeadline: Duration = .seconds(20), cudaPatience: Int = 20_000) -> MonitorCommand {
+    private func command(
+        _ driver: FakeDriver, _ mode: String = "monitor", lineDeadline: Duration = .seconds(20), cudaPatience: Int = 20_000
+    ) -> MonitorCommand {
         MonitorCommand(
             executable: TestProducts.directory + "/MonitorProgram", arguments: [mode],
             options: MonitorOptions(
@@ -22,7 +24,9 @@ import Testing
         throw ApusError(.monitorFailure, "the reports ended")
     }
 
-    private func snapshot(_ reports: AsyncStream<DeviceMonitor.Report>, where condition: (DeviceSnapshot) -> Bool) async throws -> DeviceSnapshot {
+    private func snapshot(
+        _ reports: AsyncStream<DeviceMonitor.Report>, where condition: (DeviceSnapshot) -> Bool
+    ) async throws -> DeviceSnapshot {
         for await case .snapshot(let snapshot) in reports where condition(snapshot) { return snapshot }
         throw ApusError(.monitorFailure, "the reports ended")
     }

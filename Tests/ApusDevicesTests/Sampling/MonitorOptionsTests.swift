@@ -10,7 +10,10 @@ import Testing
         #expect(try MonitorOptions(arguments: [String]()) == MonitorOptions())
     }
 
-    @Test(arguments: [["--interval"], ["--interval-ms"], ["--interval-ms", "soon"], ["--nvml", "a", "b"], ["--cuda-patience-ms", ""], ["--descriptor", "2"], ["--descriptor", "x"]])
+    @Test(arguments: [
+        ["--interval"], ["--interval-ms"], ["--interval-ms", "soon"], ["--nvml", "a", "b"], ["--cuda-patience-ms", ""],
+        ["--descriptor", "2"], ["--descriptor", "x"],
+    ])
     func anythingElseIsRefused(arguments: [String]) {
         #expect(throws: ApusError.self) { try MonitorOptions(arguments: arguments) }
     }

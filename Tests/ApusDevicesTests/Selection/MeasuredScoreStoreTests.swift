@@ -15,8 +15,10 @@ import Testing
         #expect(MeasuredScoreStore(path: tree.path("scores.json")).score(key) == 2_000)
         #expect(store.score(.init(device: "CPU \"x\"", driver: "", engine: "1.31.1", model: "abc")) == 99)
         for other in [
-            MeasuredScoreStore.Key(device: "GPU-2", driver: "580", engine: "1.31.1", model: "abc"), .init(device: "GPU-1", driver: "581", engine: "1.31.1", model: "abc"),
-            .init(device: "GPU-1", driver: "580", engine: "1.32", model: "abc"), .init(device: "GPU-1", driver: "580", engine: "1.31.1", model: "abd"),
+            MeasuredScoreStore.Key(device: "GPU-2", driver: "580", engine: "1.31.1", model: "abc"),
+            .init(device: "GPU-1", driver: "581", engine: "1.31.1", model: "abc"),
+            .init(device: "GPU-1", driver: "580", engine: "1.32", model: "abc"),
+            .init(device: "GPU-1", driver: "580", engine: "1.31.1", model: "abd"),
         ] {
             #expect(store.score(other) == nil)
         }
