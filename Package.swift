@@ -92,7 +92,7 @@ let package = Package(
         room(
             "ApusHTTP",
             [
-                "ApusErrors", "ApusJSON", "ApusService", .hummingbirdCore, .logging, .nioCore, .nioHTTP1, .nioPosix,
+                "ApusErrors", "ApusExecution", "ApusJSON", "ApusService", .hummingbirdCore, .logging, .nioCore, .nioHTTP1, .nioPosix,
                 .serviceLifecycle, .unixSignals,
             ]),
         room(
@@ -135,7 +135,8 @@ let package = Package(
         tests(
             "ApusEmbeddings",
             [
-                "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusTokenizers",
+                "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph", "ApusTokenizers",
+                .nioConcurrencyHelpers,
             ]),
         tests("Apus", ["Apus"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
@@ -143,9 +144,10 @@ let package = Package(
         .executableTarget(
             name: "MonitorProgram", dependencies: ["ApusDevices"], path: "Tests/Fixtures/MonitorProgram", swiftSettings: settings),
         tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability", "MonitorProgram"]),
+        tests("ApusFleet", ["ApusFleet", "ApusExecution"]),
         tests(
             "ApusHTTP",
-            ["ApusErrors", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),
+            ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),
         tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
         tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),

@@ -5,6 +5,7 @@ import ApusFleet
 import ApusGraph
 import ApusRuntime
 import ApusWorkers
+import Foundation
 
 /// Executors of this process.
 struct InProcessSource: ExecutorSource {
@@ -20,7 +21,9 @@ struct InProcessSource: ExecutorSource {
         return executor
     }
 
-    func identity(of executor: any Executor) -> ExecutorIdentity? { nil }
+    func identity(of executor: any Executor) -> ExecutorIdentity? {
+        (executor as? InProcessExecutor).map { ExecutorIdentity(pid: getpid(), engineVersion: $0.engineVersion) }
+    }
 }
 
 /// Executors in processes of their own.

@@ -47,6 +47,11 @@ final class LoadedModels: ModelCatalog {
         }
     }
 
+    /// The models that take work on `device` now.
+    func served(on device: DeviceID) -> [String] {
+        order.filter { model($0)?.devices.contains(device) == true }
+    }
+
     private func readiness(of id: String, _ model: ServedModel?, on device: FleetStatus.Device) -> ModelReadiness {
         let name = device.device.description
         if let model, model.devices.contains(device.device) {

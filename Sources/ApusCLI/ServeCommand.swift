@@ -85,7 +85,11 @@ struct ServeCommand: AsyncParsableCommand {
         let catalog = LoadedModels(plan.map { .init(id: $0.id, directory: $0.directory) }, fleet: room.fleet)
         let server = HTTPServer(
             configuration: settings.http,
-            service: InferenceService(catalog: catalog, limits: settings.limits),
+            service: InferenceService(
+                catalog: catalog,
+                devices: ServedDevices(
+                    fleet: room.fleet, models: catalog, chaos: chaos, directory: FileManager.default.currentDirectoryPath),
+                limits: settings.limits),
             limits: settings.limits,
             logger: Logger(label: "apus.http"),
             metrics: { (registry.text(), PrometheusRegistry.contentType) },

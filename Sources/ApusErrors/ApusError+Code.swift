@@ -16,6 +16,7 @@ extension ApusError.Code {
     public static let cancelled = Self(rawValue: "cancelled")
     public static let requestQuarantined = Self(rawValue: "request_quarantined")
     public static let noDevice = Self(rawValue: "no_device")
+    public static let unknownDevice = Self(rawValue: "unknown_device")
     public static let shuttingDown = Self(rawValue: "shutting_down")
     public static let notFound = Self(rawValue: "not_found")
     public static let methodNotAllowed = Self(rawValue: "method_not_allowed")

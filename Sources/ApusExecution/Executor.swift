@@ -29,8 +29,20 @@ package protocol Executor: AnyObject, Sendable {
     /// Gives memory back that is held for later use; loaded models stay.
     func clearCache() async throws(ApusError)
 
+    /// Takes down profiles of the next `steps` steps, and returns at once. When they have run, one file for each model is in
+    /// `logs/gpu_profiles` under `directory`. Throws `invalid_value` for a number of steps that cannot be taken down, `file_unwritable`,
+    /// and the device's own failures.
+    func profile(steps: Int, into directory: String) async throws(ApusError)
+
     /// Ends the executor: loads and steps fail from now on, and whatever it holds is given back. Waits for no device.
     func shutdown() async
+}
+
+extension Executor {
+    /// For devices without an engine, which have nothing to take down.
+    package func profile(steps: Int, into directory: String) async throws(ApusError) {
+        throw ApusError(.invalidValue, "\(device) has no engine whose steps could be profiled", place: "\(device)")
+    }
 }
 
 /// A model that an executor holds. Its memory is given back when the last reference goes.

@@ -11,10 +11,11 @@ struct DeviceAccount: Sendable {
     private(set) var busySeconds = 0.0
     /// Of the last batches, moving.
     private(set) var averageSeconds: Double?
+    private(set) var recent = RecentWork()
     private(set) var lastFailure: DeviceFailure?
     var verdict: HealthVerdict?
 
-    mutating func ended(_ report: BatchReport) {
+    mutating func ended(_ report: BatchReport, now: Int) {
         // A report without tokens is news about an earlier batch, not a batch.
         guard report.tokens > 0 else { return }
         running = max(0, running - 1)
@@ -22,6 +23,7 @@ struct DeviceAccount: Sendable {
         case .succeeded:
             batches += 1
             sequences += report.sequences
+            recent.record(report.sequences, now: now)
             busySeconds += report.seconds
             averageSeconds = averageSeconds.map { $0 * 0.95 + report.seconds * 0.05 } ?? report.seconds
         case .failed(let failure, _):

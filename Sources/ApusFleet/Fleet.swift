@@ -9,9 +9,9 @@ import NIOConcurrencyHelpers
 /// brings back what failed. What to do is decided by ``FleetState``; this carries it out.
 package final class Fleet: Sendable {
     private let source: any ExecutorSource
-    private let logger: Logger
-    private let metrics: DeviceMetrics
-    private let state: NIOLockedValueBox<FleetState>
+    let logger: Logger
+    let metrics: DeviceMetrics
+    let state: NIOLockedValueBox<FleetState>
     private let models = NIOLockedValueBox<[any FleetModel]>([])
     private let waiters = NIOLockedValueBox<[ServingWaiter]>([])
     private let ticking = NIOLockedValueBox<Task<Void, Never>?>(nil)
@@ -91,34 +91,6 @@ package final class Fleet: Sendable {
         for device in state.withLockedValue({ $0.order }) where device.kind == .cuda { metrics.sampleMissing(of: device) }
     }
 
-    /// Asks for a device that stays away to be tried now. Throws `unknown_device`.
-    package func probe(_ device: DeviceID) throws(ApusError) {
-        let known = state.withLockedValue { $0.order }
-        guard known.contains(device) else {
-            throw ApusError(
-                .unknownDevice, "there is no device \(device)", advice: "There are \(known.map(\.description).joined(separator: ", "))")
-        }
-        handle(device, .operatorProbe)
-    }
-
-    /// Gives memory back that executors hold for later. Devices that do not answer are passed over.
-    package func clearCaches() async {
-        for (_, executor) in state.withLockedValue({ $0.executors }) {
-            do throws(ApusError) { try await executor.clearCache() } catch { logger.warning("\(executor.device): \(error)") }
-        }
-    }
-
-    /// Allocator statistics of the devices that answer.
-    package func memory() async -> [DeviceID: DeviceMemory] {
-        var known: [DeviceID: DeviceMemory] = [:]
-        for (device, executor) in state.withLockedValue({ $0.executors }) {
-            guard let memory = try? await executor.memory() else { continue }
-            known[device] = memory
-            metrics.counted(memory, of: device)
-        }
-        return known
-    }
-
     /// Ends all executors. What they still run fails with `device_unavailable`.
     package func shutdown() async {
         ticking.withLockedValue { $0?.cancel() }
@@ -136,12 +108,12 @@ package final class Fleet: Sendable {
     }
 
     /// Nanoseconds since the fleet was made.
-    private var now: Int {
+    var now: Int {
         let (seconds, attoseconds) = (ContinuousClock.now - origin).components
         return Int(seconds) &* 1_000_000_000 &+ Int(attoseconds / 1_000_000_000)
     }
 
-    private func handle(_ device: DeviceID, _ event: RecoveryEvent) {
+    func handle(_ device: DeviceID, _ event: RecoveryEvent) {
         let now = now
         state.withLockedValue { $0.handle(device, event, now: now) }
         carryOut()
@@ -154,6 +126,7 @@ package final class Fleet: Sendable {
             return state.plan.serving.isEmpty
         }
         carryOut()
+        lookAtMemory()
         if nobodyServes { for model in models.withLockedValue({ $0 }) { model.expireWaiting() } }
     }
 }
@@ -214,6 +187,7 @@ extension Fleet {
             metrics.changed(device, stage: stage, fallback: fallback, weight: weight, isServing: isServing)
         case .began(let device): state.withLockedValue { $0.units[device]?.member.faults }?.beganServing()
         case .recovered(let device, let seconds): metrics.recovered(device, seconds: seconds)
+        case .retired(let device): metrics.removed(device)
         }
     }
 
@@ -357,8 +331,4 @@ extension RecoveryAction.Level {
         case .error: .error
         }
     }
-}
-
-extension ApusError.Code {
-    package static let unknownDevice = Self(rawValue: "unknown_device")
 }

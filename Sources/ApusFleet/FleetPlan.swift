@@ -65,7 +65,7 @@ package protocol ExecutorSource: Sendable {
         onDeath: @escaping @Sendable (WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor
 
-    /// The process that `executor` runs in, and the version of its engine; nil for one of this process.
+    /// The process that `executor` runs in, and the version of its engine; nil for an executor of another source.
     func identity(of executor: any Executor) -> ExecutorIdentity?
 }
 

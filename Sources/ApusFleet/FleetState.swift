@@ -18,6 +18,8 @@ enum FleetEffect: Sendable {
     case changed(DeviceID, DeviceStage, FallbackStage, weight: Double, isServing: Bool)
     case began(DeviceID)
     case recovered(DeviceID, seconds: Double)
+    /// A stand-in that is not needed: it is not missed.
+    case retired(DeviceID)
 }
 
 /// All devices of a fleet and what was decided about them. Pure: the effects are ``Fleet``'s.
@@ -27,9 +29,12 @@ struct FleetState: Sendable {
         var recovery: DeviceRecovery
         var judge = HealthJudge()
         /// The worker's number and executor, once it has been started.
-        var executor: (worker: Int, executor: any Executor)?
+        var executor: (worker: Int, executor: any Executor)? {
+            didSet { if executor?.worker != oldValue?.worker { memory = MemoryLook() } }
+        }
         var info: GPUInfo
         var account = DeviceAccount()
+        var memory = MemoryLook()
         /// What the models were last told; nil while the device takes no work.
         var opened: (share: Double, fallback: FallbackStage)?
 
@@ -41,6 +46,7 @@ struct FleetState: Sendable {
     private let remedies: FleetRecovery
     private(set) var plan: RemedyPlan
     private(set) var isStopping = false
+    private(set) var servingTime = ServingTime()
     /// What kept devices from starting at their last try.
     private(set) var startFailures: [DeviceID: ApusError] = [:]
     private var effects: [FleetEffect] = []
@@ -86,7 +92,7 @@ struct FleetState: Sendable {
 
     mutating func batchEnded(_ report: BatchReport, now: Int) {
         guard var unit = units[report.device] else { return }
-        unit.account.ended(report)
+        unit.account.ended(report, now: now)
         if report.result == .succeeded { unit.judge.record(tokens: report.tokens, seconds: report.seconds, now: now) }
         units[report.device] = unit
         handle(report.device, .batch(report), now: now)
@@ -129,6 +135,23 @@ struct FleetState: Sendable {
         handle(info.device, .verdict(verdict), now: now)
     }
 
+    /// The workers whose memory is to be asked for now.
+    mutating func takeMemoryLooks(now: Int) -> [(DeviceID, worker: Int, any Executor)] {
+        order.compactMap { device in
+            guard let running = units[device]?.executor, units[device]?.memory.isDue(worker: running.worker, now: now) == true else {
+                return nil
+            }
+            return (device, running.worker, running.executor)
+        }
+    }
+
+    /// False when the worker has been replaced since.
+    mutating func memoryAnswered(_ memory: DeviceMemory?, _ device: DeviceID, worker: Int, now: Int) -> Bool {
+        guard units[device]?.executor?.worker == worker else { return false }
+        units[device]?.memory.answered(memory, worker: worker, now: now)
+        return true
+    }
+
     /// What has become due by itself.
     mutating func tick(now: Int) {
         for device in order {
@@ -163,7 +186,9 @@ struct FleetState: Sendable {
         case .prove(let worker, let times): effects.append(.prove(device, worker: worker, times: times))
         case .withdraw(_, let reason): effects.append(.note(.warning, "\(device) is withdrawn: \(reason)"))
         case .admit:
-            if let outage = units[device]?.recovery.lastOutage { effects.append(.recovered(device, seconds: Double(outage) * 1e-9)) }
+            if let recovery = units[device]?.recovery, recovery.restartCount > 0, let outage = recovery.lastOutage {
+                effects.append(.recovered(device, seconds: Double(outage) * 1e-9))
+            }
             effects.append(.began(device))
         case .setWeight, .setBatchShare: break
         case .sample: effects.append(.sample(device))
@@ -199,6 +224,7 @@ struct FleetState: Sendable {
             default: break
             }
         }
+        servingTime.update(isServing: units.values.contains { $0.opened != nil }, now: now)
         if plan.capacity != toldCapacity {
             toldCapacity = plan.capacity
             effects.append(.capacity(plan.capacity))
@@ -209,7 +235,10 @@ struct FleetState: Sendable {
         }
         let (start, stop) = (plan.start, plan.stop)
         for device in start { handle(device, .started, now: now) }
-        for device in stop { handle(device, .retired, now: now) }
+        for device in stop {
+            handle(device, .retired, now: now)
+            effects.append(.retired(device))
+        }
     }
 
     /// What others are told when it changes.

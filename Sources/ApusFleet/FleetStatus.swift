@@ -12,13 +12,19 @@ package struct FleetStatus: Sendable {
         package let fallback: FallbackStage
         /// Whether it takes work now.
         package let isServing: Bool
+        /// Whether it could take work: its worker runs and has given its known answers.
+        package let isReady: Bool
         /// What clients that it serves are told.
         package let servesAs: FallbackStage?
         /// Share of a batch's token budget that it is given.
         package let share: Double
         package let lanes: Int
         package let cores: [Int]
+        package let usesTensorRT: Bool
+        package let usesCUDAGraphs: Bool
         package let identity: ExecutorIdentity?
+        /// As of the last look at it; nil before the first, and while there is no worker.
+        package let memory: DeviceMemory?
         package let restarts: Int
         package let batches: Int
         package let failures: Int
@@ -26,6 +32,9 @@ package struct FleetStatus: Sendable {
         package let busySeconds: Double
         /// Of a batch, in seconds, moving; nil before the first.
         package let averageSeconds: Double?
+        /// Over the last minute.
+        package let sequencesPerSecond: Double
+        package let grade: PerformanceGrade?
         package let lastReason: RecoveryReason?
         package let lastFailure: DeviceFailure?
         package let verdict: HealthVerdict?
@@ -39,19 +48,26 @@ package struct FleetStatus: Sendable {
     package let capacity: Double
     /// Since the fleet was made.
     package let uptimeSeconds: Double
+    /// Share of the time since a device first served in which at least one did, 0 to 1; nil before.
+    package let servingShare: Double?
 
     init(_ state: FleetState, _ source: any ExecutorSource, now: Int) {
         remedy = state.plan.remedy
         capacity = state.plan.capacity
         uptimeSeconds = Double(now) * 1e-9
+        servingShare = state.servingTime.share(now: now)
         devices = state.order.compactMap { device in
             guard let unit = state.units[device] else { return nil }
             return Device(
                 info: unit.info, role: unit.member.role, stage: unit.recovery.stage, fallback: unit.recovery.fallback,
-                isServing: unit.opened != nil, servesAs: unit.opened?.fallback, share: unit.share, lanes: unit.member.settings.lanes,
-                cores: unit.member.settings.cores, identity: unit.executor.flatMap { source.identity(of: $0.executor) },
+                isServing: unit.opened != nil, isReady: unit.recovery.isServing, servesAs: unit.opened?.fallback, share: unit.share,
+                lanes: unit.member.settings.lanes, cores: unit.member.settings.cores, usesTensorRT: unit.member.settings.tensorRT != nil,
+                usesCUDAGraphs: unit.member.settings.cudaGraphs == .on,
+                identity: unit.executor.flatMap { source.identity(of: $0.executor) }, memory: unit.memory.latest,
                 restarts: unit.recovery.restartCount, batches: unit.account.batches, failures: unit.account.failures,
                 sequences: unit.account.sequences, busySeconds: unit.account.busySeconds, averageSeconds: unit.account.averageSeconds,
+                sequencesPerSecond: unit.account.recent.perSecond(now: now),
+                grade: unit.judge.slowdown.map(PerformanceGrade.init(slowdown:)),
                 lastReason: unit.recovery.lastReason, lastFailure: unit.account.lastFailure, verdict: unit.account.verdict)
         }
     }
@@ -61,5 +77,16 @@ package struct FleetStatus: Sendable {
         let all = devices.reduce(0) { $0 + $1.sequences }
         let standIns = devices.filter { $0.role != .intended }.reduce(0) { $0 + $1.sequences }
         return all == 0 ? 0 : Double(standIns) / Double(all)
+    }
+
+    /// Over the last minute, of all devices.
+    package var sequencesPerSecond: Double { devices.reduce(0) { $0 + $1.sequencesPerSecond } }
+
+    /// Of a batch, in seconds, over all devices by how many batches each ran; nil before the first.
+    package var averageSeconds: Double? {
+        let ran = devices.filter { $0.averageSeconds != nil && $0.batches > 0 }
+        let batches = ran.reduce(0) { $0 + $1.batches }
+        guard batches > 0 else { return nil }
+        return ran.reduce(0.0) { $0 + ($1.averageSeconds ?? 0) * Double($1.batches) } / Double(batches)
     }
 }

@@ -21,6 +21,12 @@ enum ReadinessAnswer {
             writer.endObject()
         }
         writer.endArray()
+        writer.key("capacity")
+        if let standing = report.standing { writer.number(standing.capacity) } else { writer.null() }
+        writer.key("remedy")
+        if let remedy = report.standing?.remedy { writer.string(remedy) } else { writer.null() }
+        writer.key("chaos")
+        if let chaos = report.standing?.chaos { writer.string(chaos) } else { writer.null() }
         writer.endObject()
         return writer.bytes
     }

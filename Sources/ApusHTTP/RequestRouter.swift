@@ -54,13 +54,14 @@ struct RequestRouter: Sendable {
     }
 
     private enum Found {
-        case embeddings, models, model(String), live, ready, metrics
+        case embeddings, models, model(String), devices(DevicesRoute.Target), live, ready, metrics
 
         var route: Route {
             switch self {
             case .embeddings: .embeddings
             case .models: .models
             case .model: .model
+            case .devices(let target): target.route
             case .live: .live
             case .ready: .ready
             case .metrics: .metrics
@@ -79,12 +80,15 @@ struct RequestRouter: Sendable {
         }
         let id = target.segments.dropFirst(2).joined(separator: "/")
         if target.segments.prefix(2) == ["v1", "models"], !id.isEmpty { return .model(id) }
+        if target.segments.prefix(2) == ["v1", "devices"], let found = DevicesRoute.Target(target.segments.dropFirst(2)) {
+            return .devices(found)
+        }
         throw ApusError(.notFound, "there is nothing at \(ClientText.quoted("/" + target.segments.joined(separator: "/")))")
     }
 
     private func allow(_ route: Route, _ error: ApusError) -> [(String, String)] {
         guard error.code == .methodNotAllowed else { return [] }
-        return [("allow", route == .embeddings ? "POST" : "GET, HEAD")]
+        return [("allow", route.isRead ? "GET, HEAD" : "POST")]
     }
 
     private func answer(
@@ -93,7 +97,7 @@ struct RequestRouter: Sendable {
         arrival: ContinuousClock.Instant
     ) async throws(ApusError) -> HTTPReply {
         let method = request.head.method
-        let fits = found.route == .embeddings ? method == .POST : method == .GET || method == .HEAD
+        let fits = found.route.isRead ? method == .GET || method == .HEAD : method == .POST
         guard fits else {
             throw ApusError(.methodNotAllowed, "\(ClientText.quoted(method.rawValue)) is not a method of this path")
         }
@@ -114,6 +118,8 @@ struct RequestRouter: Sendable {
         case .model(let id):
             guard !service.isDraining else { throw InferenceService.shuttingDown }
             return .json(ModelsAnswer.one(try service.findModel(id)))
+        case .devices(let target):
+            return try await DevicesRoute(service: service).answer(request, on: target)
         case .embeddings:
             return try await EmbeddingsRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
         }
@@ -130,6 +136,16 @@ struct RequestRouter: Sendable {
             logger.log(level: level, "request failed", error: failure, metadata: metadata)
         } else {
             logger.log(level: level, "request answered", metadata: metadata)
+        }
+    }
+}
+
+extension ServiceMetrics.Route {
+    /// Whether it tells something and changes nothing.
+    fileprivate var isRead: Bool {
+        switch self {
+        case .embeddings, .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache: false
+        case .models, .model, .devices, .device, .live, .ready, .metrics, .unknown: true
         }
     }
 }

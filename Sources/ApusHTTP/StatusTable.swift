@@ -1,4 +1,5 @@
 import ApusErrors
+import ApusExecution
 import ApusService
 
 /// How an error code reads in HTTP. The one place where codes become statuses.
@@ -25,6 +26,7 @@ struct StatusTable {
         .unsupportedTask: Row(400, namesParam: true),
         .invalidRequest: Row(400),
         .modelNotFound: Row(404, namesParam: true),
+        .unknownDevice: Row(404),
         .notFound: Row(404),
         .methodNotAllowed: Row(405),
         .requestTimeout: Row(408),
@@ -33,10 +35,21 @@ struct StatusTable {
         .unsupportedMediaType: Row(415),
         .headerTooLarge: Row(431),
         .cancelled: Row(499),
+        .requestQuarantined: Row(500),
+        .engineFailure: Row(500),
         .modelLoading: Row(503, namesParam: true),
         .modelFailed: Row(503, namesParam: true),
         .overloaded: Row(503),
         .shuttingDown: Row(503),
+        .noDevice: Row(503),
+        ApusError.Code(rawValue: "insufficient_memory"): Row(503),
+        .outOfMemory: Row(503),
+        .deviceUnavailable: Row(503),
+        .workerKilled: Row(503),
+        .workerCrashed: Row(503),
+        .deviceHung: Row(503),
+        .deviceLost: Row(503),
+        .devicePoisoned: Row(503),
         .deadlineExceeded: Row(504),
     ]
 

@@ -8,17 +8,21 @@ package final class InferenceService: Sendable {
     private let embedding: EmbedOperation
     private let models: ModelsOperation
     private let health: HealthOperation
+    private let devices: DevicesOperation?
     private let draining = Atomic<Bool>(false)
 
+    /// - Parameter devices: nil for a service whose operator sees no devices; the operations on them then throw `.notFound`.
     package init(
         catalog: any ModelCatalog,
+        devices: (any DeviceCatalog)? = nil,
         limits: ServiceLimits = .standard,
         metrics: ServiceMetrics = ServiceMetrics()
     ) {
         self.metrics = metrics
         embedding = EmbedOperation(catalog: catalog, limits: limits, metrics: metrics)
         models = ModelsOperation(catalog: catalog)
-        health = HealthOperation(catalog: catalog)
+        health = HealthOperation(catalog: catalog, devices: devices)
+        self.devices = devices.map(DevicesOperation.init)
     }
 
     /// - Throws: `.modelNotFound`, `.modelLoading`, `.modelFailed`, `.unsupportedTask`, `.emptyInput`, `.arrayTooLong`,
@@ -39,6 +43,42 @@ package final class InferenceService: Sendable {
     package func findModel(_ id: String) throws(ApusError) -> ModelDescription { try models.find(id) }
 
     package func readiness() -> ReadinessReport { health.report(draining: isDraining) }
+
+    /// - Throws: `.notFound`.
+    package func listDevices() throws(ApusError) -> DevicesReport { try operation().catalog.report }
+
+    /// - Throws: `.notFound`, `.unknownDevice`.
+    package func findDevice(_ id: String) throws(ApusError) -> DeviceDescription { try operation().find(id) }
+
+    /// - Throws: `.notFound`, `.unknownDevice`, `.shuttingDown`.
+    package func probe(_ id: String) throws(ApusError) -> DeviceDescription {
+        let operation = try operatorAction()
+        return try operation.catalog.probe(try operation.find(id).device)
+    }
+
+    /// - Throws: `.notFound`, `.unknownDevice`, `.shuttingDown`, and the device's failures.
+    package func clearCache(_ id: String) async throws(ApusError) -> DeviceDescription {
+        let operation = try operatorAction()
+        return try await operation.catalog.clearCache(try operation.find(id).device)
+    }
+
+    /// - Throws: `.notFound`, `.shuttingDown`.
+    package func clearCaches() async throws(ApusError) -> [DeviceDescription] { try await operatorAction().catalog.clearCaches() }
+
+    /// - Throws: `.notFound`, `.unknownDevice`, `.shuttingDown`, `.invalidValue` (steps), `.fileUnwritable`, and the device's failures.
+    package func profile(_ id: String, steps: Int) async throws(ApusError) -> ProfileReply {
+        try await operatorAction().profile(id, steps: steps)
+    }
+
+    private func operation() throws(ApusError) -> DevicesOperation {
+        guard let devices else { throw ApusError(.notFound, "this server shows no devices") }
+        return devices
+    }
+
+    private func operatorAction() throws(ApusError) -> DevicesOperation {
+        guard !isDraining else { throw Self.shuttingDown }
+        return try operation()
+    }
 
     /// From now on new work is refused with `.shuttingDown`; work already accepted goes on.
     package func beginDraining() {

@@ -48,6 +48,11 @@ package final class FaultingExecutor: Executor {
         try await executor.clearCache()
     }
 
+    package func profile(steps: Int, into directory: String) async throws(ApusError) {
+        try checkPresent()
+        try await executor.profile(steps: steps, into: directory)
+    }
+
     package func shutdown() async { await executor.shutdown() }
 
     fileprivate func run(_ step: () throws(ApusError) -> HostTensor) throws(ApusError) -> HostTensor {

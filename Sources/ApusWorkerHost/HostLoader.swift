@@ -29,6 +29,10 @@ struct HostLoader: Sendable {
         case .clearCache:
             try Self.wait { () throws(ApusError) in try await executor.clearCache() }
             return Frame(.done, sequence: frame.sequence)
+        case .profile:
+            let order = try frame.document(ProfileOrder.init(reading:))
+            try Self.wait { () throws(ApusError) in try await executor.profile(steps: order.steps, into: order.directory) }
+            return Frame(.done, sequence: frame.sequence)
         default:
             return nil
         }

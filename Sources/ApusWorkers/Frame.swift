@@ -18,6 +18,8 @@ package struct Frame: Equatable, Sendable {
         case load = 16
         case memory = 17
         case clearCache = 18
+        /// ``ProfileOrder`` as JSON.
+        case profile = 19
 
         // To the worker, on a lane or the loader channel.
         /// ``StepRequest``.

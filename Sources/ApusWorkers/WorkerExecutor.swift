@@ -78,6 +78,13 @@ package final class WorkerExecutor: Executor {
         }
     }
 
+    package func profile(steps: Int, into directory: String) async throws(ApusError) {
+        try await prepare { [process] () throws(ApusError) in
+            let order = ProfileOrder(steps: steps, directory: directory)
+            try process.ask(.profile, order.encoded(), within: process.options.firstStepDeadline)
+        }
+    }
+
     /// Asks the worker to end, kills it when it does not, and returns once that is done; waits for no device.
     package func shutdown() async {
         process.condemn(.stopped)

@@ -19,9 +19,9 @@ extension WorkerProcess {
     }
 
     /// Sends a request that is answered by nothing but that it was done.
-    func ask(_ kind: Frame.Kind, within deadline: Duration) throws(ApusError) {
+    func ask(_ kind: Frame.Kind, _ payload: [UInt8] = [], within deadline: Duration) throws(ApusError) {
         try perform(on: channels[0]) { channel throws(WorkerChannel.Failure) in
-            let answer = try channel.call(kind, payload: [], within: deadline.nanoseconds)
+            let answer = try channel.call(kind, payload: payload, within: deadline.nanoseconds)
             guard answer.kind == .done else { throw .broken(.malformed("\(answer.kind) instead of an end")) }
         }
     }

@@ -13,12 +13,13 @@ struct TestServer: Sendable {
 
     static func run(
         catalog: ScriptedCatalog = ScriptedCatalog(),
+        devices: ScriptedDevices? = ScriptedDevices(),
         limits: HTTPConfiguration.Limits = .init(),
         timeouts: HTTPConfiguration.Timeouts = .init(),
         _ body: @escaping @Sendable (TestServer) async throws -> Void
     ) async throws {
         let configuration = try HTTPConfiguration(port: 0, limits: limits, timeouts: timeouts)
-        let service = InferenceService(catalog: catalog)
+        let service = InferenceService(catalog: catalog, devices: devices)
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let (ports, port) = AsyncStream<Int>.makeStream()
         let server = HTTPServer(

@@ -66,7 +66,7 @@ extension DeviceSample {
 
 extension ClockEvents {
     /// In the order of their bits, with the names that the label `reason` has.
-    static let reasons: [(String, ClockEvents)] = [
+    package static let reasons: [(String, ClockEvents)] = [
         ("idle", .idle), ("software_power_cap", .softwarePowerCap), ("hardware_slowdown", .hardwareSlowdown),
         ("software_thermal", .softwareThermal), ("hardware_thermal", .hardwareThermal), ("power_brake", .powerBrake),
     ]
@@ -74,7 +74,7 @@ extension ClockEvents {
 
 extension RecoveryAdvice {
     /// The label `action`.
-    fileprivate var name: String {
+    package var name: String {
         switch self {
         case .none: "none"
         case .reset: "reset"
