@@ -1,7 +1,6 @@
 package import ApusErrors
 package import ApusExecution
 import ApusGraph
-import ApusJSON
 import ApusRuntime
 import ApusWorkers
 import CApusProcess
