@@ -4,8 +4,8 @@ package import ApusTensor
 
 /// Failures that were asked for with `--chaos`: `cuda:0:oom@100x3,cpu:1:crash@5s`.
 ///
-/// Each is `DEVICE:FAULT@WHEN[xN]`. WHEN is the number of a run on the device, from 1 (`100`), or a time since the device first served (`5s`,
-/// `500ms`); N is how many runs fail one after the other, 1 when it is not given.
+/// Each is `DEVICE:FAULT@WHEN[xN]`. WHEN is the number of a run on the device, from 1 (`100`), or a time since the device first served
+/// (`5s`, `500ms`); N is how many runs fail one after the other, 1 when it is not given.
 package struct ChaosScript: Sendable, Equatable {
     package enum Moment: Sendable, Equatable {
         /// The run with this number, from 1.

@@ -5,8 +5,8 @@ import Foundation
 
 /// A device without an engine: scripted outputs, scripted time and scripted failures.
 ///
-/// Stands for a device together with its worker process: after a crash, a sticky error, a hang or a kill, what was running fails with that cause and
-/// everything later with `device_unavailable`. A restart is a new executor.
+/// Stands for a device together with its worker process: after a crash, a sticky error, a hang or a kill, what was running fails with
+/// that cause and everything later with `device_unavailable`. A restart is a new executor.
 package final class SimulatedExecutor: Executor, @unchecked Sendable {
     package let device: DeviceID
     package let laneCount: Int
@@ -96,7 +96,8 @@ package final class SimulatedExecutor: Executor, @unchecked Sendable {
 
     private func checkAlive() throws(ApusError) {
         guard let death else { return }
-        throw death == .lost ? failure(.lost) : ApusError(.deviceUnavailable, "\(device) has no worker: the last one ended with \(death.rawValue)")
+        guard death != .lost else { throw failure(.lost) }
+        throw ApusError(.deviceUnavailable, "\(device) has no worker: the last one ended with \(death.rawValue)")
     }
 
     private func die(_ failure: DeviceFailure) {

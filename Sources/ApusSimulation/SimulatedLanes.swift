@@ -1,7 +1,7 @@
 import Foundation
 
-/// Threads that take work from one line, as the lanes of a real executor do. Those belong to the room that holds the engine, which simulation
-/// does without.
+/// Threads that take work from one line, as the lanes of a real executor do. Those belong to the room that holds the engine, which
+/// simulation does without.
 final class SimulatedLanes: Sendable {
     private let line = WorkLine()
 

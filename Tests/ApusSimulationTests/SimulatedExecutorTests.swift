@@ -173,7 +173,10 @@ final class Deaths: @unchecked Sendable {
 
     @Test func aPoisonedInputFailsEveryStepItIsIn() async throws {
         let script = Doubling.script { script in
-            script.poison = { inputs in inputs["x"]?.float32?.contains(666) == true ? .fault(.crash) : inputs["x"]?.float32?.contains(13) == true ? .fails : nil }
+            script.poison = { inputs in
+                let values = inputs["x"]?.float32 ?? []
+                return values.contains(666) ? .fault(.crash) : values.contains(13) ? .fails : nil
+            }
         }
         let executor = SimulatedExecutor(device: device, script, clock: VirtualClock(.immediate))
         let model = try await executor.loadAnything()

@@ -48,7 +48,8 @@ package struct HealthJudge: Sendable {
         case .given: break
         }
         let checks = [
-            memory(sample), temperature(sample), clocks(sample, now), pcie(sample, now), ecc(sample, now), rows(sample), retiredPages(sample),
+            memory(sample), temperature(sample), clocks(sample, now), pcie(sample, now), ecc(sample, now), rows(sample),
+            retiredPages(sample),
         ]
         return HealthVerdict(own + checks.compactMap { $0 })
     }
@@ -57,8 +58,8 @@ package struct HealthJudge: Sendable {
         var findings: [HealthVerdict.Finding] = []
         if isAnswerWrong { findings.append(.init(.knownAnswer, .fallBack, "its latest known answer was wrong")) }
         if let slowdown, slowdown > limits.slowness {
-            findings.append(
-                .init(.performance, .throttle, "recent batches took \(rounded(slowdown)) times their usual time, limit \(rounded(limits.slowness))"))
+            let times = "\(rounded(slowdown)) times their usual time, limit \(rounded(limits.slowness))"
+            findings.append(.init(.performance, .throttle, "recent batches took \(times)"))
         }
         return findings
     }
@@ -67,9 +68,8 @@ package struct HealthJudge: Sendable {
         guard let memory = sample.memory, memory.totalBytes > 0 else { return nil }
         let free = Double(memory.freeBytes) / Double(memory.totalBytes)
         guard free < limits.leastFreeShare else { return nil }
-        return .init(
-            .memory, .throttle,
-            "\(memory.freeBytes >> 20) of \(memory.totalBytes >> 20) MiB are free, \(rounded(100 * free)) %, limit \(rounded(100 * limits.leastFreeShare)) %")
+        let shares = "\(rounded(100 * free)) %, limit \(rounded(100 * limits.leastFreeShare)) %"
+        return .init(.memory, .throttle, "\(memory.freeBytes >> 20) of \(memory.totalBytes >> 20) MiB are free, \(shares)")
     }
 
     private func temperature(_ sample: DeviceSample) -> HealthVerdict.Finding? {
@@ -90,9 +90,9 @@ package struct HealthJudge: Sendable {
         if !slow.isEmpty { slowdowns.append(now) }
         let rate = Double(slowdowns.count) / (Double(window) / 60e9)
         guard rate > limits.slowdownsPerMinute else { return nil }
+        let rates = "\(rounded(rate)) a minute, limit \(rounded(limits.slowdownsPerMinute))"
         return .init(
-            .clocks, .throttle,
-            "slowed down by the hardware in \(slowdowns.count) samples of the last \(limits.window), \(rounded(rate)) a minute, limit \(rounded(limits.slowdownsPerMinute))")
+            .clocks, .throttle, "slowed down by the hardware in \(slowdowns.count) samples of the last \(limits.window), \(rates)")
     }
 
     private mutating func pcie(_ sample: DeviceSample, _ now: Int) -> HealthVerdict.Finding? {

@@ -24,8 +24,8 @@ package struct HealthLimits: Sendable, Equatable {
     package static let standard = HealthLimits(
         unchecked: 0.03, 3, defaultSlowdownsPerMinute, defaultPCIeReplaysPerMinute, .seconds(600), 2, 16)
 
-    /// Throws `invalid_value` for shares outside 0 to 1, rates and margins below 0, a slowness of 1 or less, a window under a second or over
-    /// a day, and a number of batches below 1.
+    /// Throws `invalid_value` for shares outside 0 to 1, rates and margins below 0, a slowness of 1 or less, a window under a second or
+    /// over a day, and a number of batches below 1.
     package init(
         leastFreeShare: Double = standard.leastFreeShare, temperatureMargin: Int = standard.temperatureMargin,
         slowdownsPerMinute: Double = defaultSlowdownsPerMinute, pcieReplaysPerMinute: Double = defaultPCIeReplaysPerMinute,
@@ -34,8 +34,8 @@ package struct HealthLimits: Sendable, Equatable {
         let faults: [(Bool, String)] = [
             (!(0...1).contains(leastFreeShare), "least share of free memory is \(leastFreeShare), it must be from 0 to 1"),
             (temperatureMargin < 0, "temperature margin is \(temperatureMargin), it must be at least 0"),
-            (!(slowdownsPerMinute >= 0), "limit of slowdowns is \(slowdownsPerMinute) per minute, it must be at least 0"),
-            (!(pcieReplaysPerMinute >= 0), "limit of PCIe replays is \(pcieReplaysPerMinute) per minute, it must be at least 0"),
+            (!(slowdownsPerMinute >= 0), "limit of slowdowns is \(slowdownsPerMinute) a minute, it must be at least 0"),
+            (!(pcieReplaysPerMinute >= 0), "limit of PCIe replays is \(pcieReplaysPerMinute) a minute, it must be at least 0"),
             (window < .seconds(1) || window > .seconds(86_400), "health window is \(window), it must be from a second to a day"),
             (!(slowness > 1 && slowness.isFinite), "slowness limit is \(slowness), it must be above 1"),
             (batches < 1, "number of batches that speed is judged by is \(batches), it must be at least 1"),

@@ -1,7 +1,7 @@
 /// How fast a device usually computes, learnt from its own batches.
 ///
-/// Batches of different sizes take different times for a token, since every batch has a fixed cost; so each is compared with others of about
-/// its size.
+/// Batches of different sizes take different times for a token, since every batch has a fixed cost; so each is compared with others of
+/// about its size.
 struct SpeedBaseline: Sendable {
     /// Sizes are told apart by powers of two of their tokens.
     private static let sizes = 25

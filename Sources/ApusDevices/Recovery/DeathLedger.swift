@@ -61,8 +61,8 @@ struct DeathLedger: Sendable {
         deaths[index].charge = charge
     }
 
-    /// An input is to blame for the latest death that no input is blamed for yet. Returns what is to be taken back; nil when nothing is: there is
-    /// no such death, or so many were excused in a row that inputs cannot be the reason.
+    /// An input is to blame for the latest death that no input is blamed for yet. Returns what is to be taken back; nil when nothing is:
+    /// there is no such death, or so many were excused in a row that inputs cannot be the reason.
     mutating func excuseLatest() -> Charge? {
         guard excusedInRow < mostExcused, let index = deaths.lastIndex(where: { $0.blame != .input }) else { return nil }
         excusedInRow += 1

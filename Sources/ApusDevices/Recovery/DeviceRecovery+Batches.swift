@@ -7,7 +7,10 @@ extension DeviceRecovery {
         switch report.result {
         case .succeeded: batchSucceeded()
         case .failed(.unavailable, _), .failed(.killed, _): break
-        case .failed(.lost, _): lose("a batch found it gone", now)
+        case .failed(.lost, _):
+            // A device that is gone is gone, whichever worker found out.
+            guard device.kind.isAccelerator || (isServing && report.began(now) >= admittedAt) else { return }
+            lose("a batch found it gone", now)
         case .failed(.sticky, let blame), .failed(.hung, let blame), .failed(.crashed, let blame):
             workerDiedOverBatch(report, blame, now)
         case .failed(.outOfMemory, let blame): ranOutOfMemory(report, blame, now)

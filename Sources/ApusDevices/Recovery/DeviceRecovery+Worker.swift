@@ -122,9 +122,13 @@ extension DeviceRecovery {
         note(.error, "is quarantined: \(reason). It is tried again when an operator asks, or when the driver reports that it was reset")
     }
 
-    /// There is no way back within this process.
+    /// There is no way back within this process. A CPU device cannot be gone: its worker is replaced.
     mutating func lose(_ text: String, _ now: Int, _ remains: Remains = .alive) {
-        guard device.kind.isAccelerator, phase != .lost, phase != .idle else { return }
+        guard phase != .lost, phase != .idle else { return }
+        guard device.kind.isAccelerator else {
+            if currentWorker != nil { setBack(RecoveryReason(.lost, text), remains, now) }
+            return
+        }
         leave(RecoveryReason(.lost, text), remains, now)
         phase = .lost
         note(.error, "is lost: \(text). Restart the machine, and this server with it, to use it again")

@@ -47,8 +47,8 @@ package struct FleetRecovery: Sendable {
     /// How long nothing serves, while devices are only being restarted, before the CPU is started or, where it may not stand in, requests
     /// are refused: a restart takes about as long as loading a model on the CPU.
     package let patience: Duration
-    /// Speed of a standby CPU that was never measured, as a share of the intended devices' mean: GPUs are expected to be five to ten times as
-    /// fast.
+    /// Speed of a standby CPU that was never measured, as a share of the intended devices' mean: GPUs are expected to be five to ten times
+    /// as fast.
     package static let assumedStandbyRate = 0.1
 
     package init(fallback: RecoveryPolicy.Fallback, patience: Duration = .seconds(3)) {

@@ -102,7 +102,8 @@ package struct RecoveryPolicy: Sendable, Equatable {
         patience: Patience = Patience(), fallback: Fallback = .cpu
     ) throws(ApusError) {
         try Self.checkCounts([
-            ("failed batches that are retried", ladder.retryLimit, 0), ("failed batches before permanent fallback", ladder.temporaryLimit, 0),
+            ("failed batches that are retried", ladder.retryLimit, 0),
+            ("failed batches before permanent fallback", ladder.temporaryLimit, 0),
             ("restarts before quarantine", restarts.limit, 0), ("known answers before admission", probes.rightAnswers, 1),
             ("good runs that reset the back-off", probes.goodRuns, 1), ("deaths blamed on inputs", patience.excusedDeaths, 1),
         ])

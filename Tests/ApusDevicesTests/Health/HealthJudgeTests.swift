@@ -96,9 +96,12 @@ import Testing
     }
 
     @Test func brokenRowsAreInvestigatedAndIrreplaceableOnesFallBack() {
-        #expect(judge(sample { $0.remappedRows = .init(corrected: 1, uncorrected: 2, isPending: false, hasFailed: false) }).outcome == .healthy)
-        #expect(judge(sample { $0.remappedRows = .init(corrected: 0, uncorrected: 1, isPending: true, hasFailed: false) }).outcome == .investigate)
-        #expect(judge(sample { $0.remappedRows = .init(corrected: 0, uncorrected: 1, isPending: true, hasFailed: true) }).outcome == .fallBack)
+        for (isPending, hasFailed, outcome) in [
+            (false, false, HealthVerdict.Outcome.healthy), (true, false, .investigate), (true, true, .fallBack), (false, true, .fallBack),
+        ] {
+            let rows = DeviceSample.RemappedRows(corrected: 1, uncorrected: 2, isPending: isPending, hasFailed: hasFailed)
+            #expect(judge(sample { $0.remappedRows = rows }).outcome == outcome)
+        }
         #expect(judge(sample { $0.hasRetiredPagesPending = true }).outcome == .investigate)
     }
 

@@ -127,7 +127,7 @@ import Testing
 
     @Test func batchesThatRanWhenTheShareWasCutDoNotCutItAgain() {
         var driver = RecoveryDriver.serving()
-        #expect(driver.batch(.failed(.outOfMemory, .nobody), took: 1) == [.setBatchShare(0.5)])
+        #expect(driver.batch(.failed(.outOfMemory, .nobody), after: 100, took: 1) == [.setBatchShare(0.5)])
         // Began before the first one failed.
         #expect(driver.batch(.failed(.outOfMemory, .device), after: -1.99, took: 2) == [])
         #expect(driver.batch(.failed(.outOfMemory, .nobody), took: 0.5) == [.setBatchShare(0.25)])
@@ -221,6 +221,20 @@ import Testing
         }
         #expect(driver.recovery.stage == .quarantined)
         #expect(driver.batch(.failed(.crashed, .input), after: 2) == [.startWorker(worker: 5)])
+    }
+
+    @Test func aLateExcuseTakesBackOnlyWhatStillCounts() {
+        var driver = RecoveryDriver.serving()
+        driver.die(.crashed, running: 1, after: 5)
+        driver.batch(.failed(.crashed, .device))
+        driver.serve()
+        // Ten good runs forget the failure that the death was.
+        driver.succeed(10)
+        for _ in 0..<3 { driver.batch(failure) }
+        driver.send(.batch(BatchReport(device: driver.recovery.device, result: .failed(.crashed, .input), sequences: 1, tokens: 1, seconds: 0)))
+        #expect(driver.recovery.isServing)
+        driver.batch(failure)
+        #expect(driver.recovery.fallback == .temporary)
     }
 
     @Test func inputsAreNotBlamedForEverByADeviceThatNeverRunsWell() {

@@ -149,10 +149,10 @@ import Testing
             var faults: [String] = []
             func must(_ holds: Bool, _ what: String) { if !holds { faults.append(what) } }
             must(served.allSatisfy(\.isServing), "gives work to who does not serve")
-            must(members.filter { $0.role == .intended && $0.isServing }.allSatisfy { served.contains($0) }, "leaves an intended device out")
+            must(members.filter { $0.role == .intended && $0.isServing }.allSatisfy { served.contains($0) }, "leaves a device out")
             must(policy == .cpu || served.allSatisfy { $0.role != .standby }, "uses a CPU that it may not use")
             must(policy != .fail || served.allSatisfy { $0.role == .intended }, "uses a stand-in that it may not use")
-            must(plan.serving.allSatisfy { ($0.fallback == .none) == (byDevice[$0.device]?.role == .intended) }, "hides a fallback")
+            must(served.map { $0.role == .intended } == plan.serving.map { $0.fallback == .none }, "hides a fallback")
             must((0...1).contains(plan.capacity) && plan.serving.isEmpty == (plan.capacity == 0), "promises what it has not")
             must(plan.serving.isEmpty == (plan.remedy == .nobody), "misnames its remedy")
             must(plan.nextLook.map { $0 > now } ?? true, "looks into the past")

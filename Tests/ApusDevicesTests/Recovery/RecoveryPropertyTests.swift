@@ -88,7 +88,9 @@ import Testing
             return .verdict(HealthVerdict([.init(subject, outcome, "random")]))
         case 87..<89: return .xid([13, 31, 43, 48, 63, 74, 94, 95, 109, 154, 999].randomElement(using: &random) ?? 13)
         case 89..<91: return .advice(RecoveryAdvice.allCases.randomElement(using: &random) ?? .none)
-        case 91: return Int.random(in: 0..<12, using: &random) == 0 ? .deviceLost : .wake
+        case 91:
+            guard Int.random(in: 0..<12, using: &random) == 0 else { return .wake }
+            return Bool.random(using: &random) ? .deviceLost : .batch(report(.failed(.lost, blame), &random))
         case 92: return .operatorProbe
         case 93: return .retired
         case 94..<97: return .started

@@ -2,8 +2,8 @@ import ApusDevices
 import ApusExecution
 import ApusTensor
 
-/// Watches what one ``DeviceRecovery`` wants done and says what it must not want. Knows nothing of its inside: it keeps books of its own from
-/// events and actions alone.
+/// Watches what one ``DeviceRecovery`` wants done and says what it must not want. Knows nothing of its inside: it keeps books of its own
+/// from events and actions alone.
 struct RecoveryWitness {
     private let policy: RecoveryPolicy
     private var latestWorker = 0
@@ -78,7 +78,8 @@ struct RecoveryWitness {
         if !(recovery.weight > 0 && recovery.weight <= 1 && recovery.batchShare > 0 && recovery.batchShare <= 1) { return "bad share" }
         if recovery.device.kind == .cpu, recovery.fallback == .permanent { return "a CPU device is given up" }
         if recovery.isServing, recovery.fallback != .none { return "serves and falls back" }
-        if (recovery.awaySince == nil) != (recovery.isServing || (recovery.stage.isWell && living == nil)) { return "forgets since when it is away" }
+        let isAtRest = recovery.stage.isWell && living == nil
+        if (recovery.awaySince == nil) != (recovery.isServing || isAtRest) { return "forgets since when it is away" }
         return nil
     }
 
@@ -88,7 +89,9 @@ struct RecoveryWitness {
             guard living == nil, !isAdmitted else { return "starts a second worker" }
             guard worker == latestWorker + 1 else { return "numbers workers wrongly" }
             if let lastStart, now - lastStart < policy.restarts.spacing.nanoseconds { return "starts follow too fast" }
-            if let setbackAt, now - setbackAt < Self.backoff(setbacks, policy) { return "flaps: waits \(now - setbackAt) ns after setback \(setbacks)" }
+            if let setbackAt, now - setbackAt < Self.backoff(setbacks, policy) {
+                return "flaps: waits \(now - setbackAt) ns after setback \(setbacks)"
+            }
             living = worker
             latestWorker = worker
             lastStart = now

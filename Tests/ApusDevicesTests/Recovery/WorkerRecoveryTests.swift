@@ -235,10 +235,18 @@ import Testing
         #expect(driver.recovery.stage == .lost)
     }
 
-    @Test func aCPUDeviceCannotBeLost() {
+    @Test func aCPUDeviceCannotBeLostAndGetsANewWorker() {
         var driver = RecoveryDriver.serving(.cpu)
-        #expect(driver.send(.deviceLost) == [] && driver.recovery.isServing)
         #expect(driver.send(.xid(79)) == [] && driver.recovery.isServing)
+        let actions = driver.batch(.failed(.lost, .device), after: 5)
+        #expect(actions.suffix(2) == [.killWorker(worker: 1), .startWorker(worker: 2)])
+        #expect(driver.recovery.stage == .restarting && driver.recovery.lastReason?.code == .lost)
+        // Another lane of the worker before.
+        #expect(driver.batch(.failed(.lost, .device)) == [])
+        driver.send(.spawnFailed(worker: 2, .deviceLost), after: 5)
+        #expect(driver.recovery.stage == .restarting)
+        driver.serve()
+        #expect(driver.recovery.isServing)
     }
 
     @Test func aRetiredDeviceRestsUntilItIsStartedAgain() {
