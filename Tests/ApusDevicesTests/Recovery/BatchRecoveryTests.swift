@@ -231,7 +231,9 @@ import Testing
         // Ten good runs forget the failure that the death was.
         driver.succeed(10)
         for _ in 0..<3 { driver.batch(failure) }
-        driver.send(.batch(BatchReport(device: driver.recovery.device, result: .failed(.crashed, .input), sequences: 1, tokens: 1, seconds: 0)))
+        let late = BatchReport(
+            device: driver.recovery.device, result: .failed(.crashed, .input), sequences: 1, tokens: 1, seconds: 0)
+        driver.send(.batch(late))
         #expect(driver.recovery.isServing)
         driver.batch(failure)
         #expect(driver.recovery.fallback == .temporary)
