@@ -134,6 +134,15 @@ extension DeviceRecovery {
         }
     }
 
+    /// When the worker that is on its way was started or will be; nil while one serves or none is to come by itself.
+    package var startsAt: Int? {
+        switch phase {
+        case .starting(let since), .proving(let since, _): since
+        case .waiting(_, let until): until
+        case .idle, .serving, .quarantined, .lost: nil
+        }
+    }
+
     /// When ``handle(_:now:)`` wants to be called with `wake` at the latest, later than the event before; nil when only another event
     /// changes anything.
     package var nextWake: Int? {

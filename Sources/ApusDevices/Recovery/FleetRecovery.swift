@@ -29,6 +29,8 @@ package struct FleetRecovery: Sendable {
         package var fallback: FallbackStage
         /// ``DeviceRecovery/awaySince``.
         package var awaySince: Int?
+        /// ``DeviceRecovery/startsAt``.
+        package var startsAt: Int?
 
         package init(_ recovery: DeviceRecovery, _ role: Role, rate: Double? = nil) {
             device = recovery.device
@@ -40,12 +42,13 @@ package struct FleetRecovery: Sendable {
             weight = recovery.weight
             fallback = recovery.fallback
             awaySince = recovery.awaySince
+            startsAt = recovery.startsAt
         }
     }
 
     package let fallback: RecoveryPolicy.Fallback
-    /// How long nothing serves, while devices are only being restarted, before the CPU is started or, where it may not stand in, requests
-    /// are refused: a restart takes about as long as loading a model on the CPU.
+    /// How long nothing serves, while devices are only being restarted, before the CPU is started: a restart takes about as long as loading
+    /// a model on the CPU. Where it may not stand in, requests are refused after it unless a worker is started by then or will be within it.
     package let patience: Duration
     /// Speed of a standby CPU that was never measured, as a share of the intended devices' mean: GPUs are expected to be five to ten times
     /// as fast.
@@ -90,8 +93,9 @@ package struct FleetRecovery: Sendable {
         let idle = standbys.filter { !$0.isStarted }.map(\.device)
         guard standbys.isEmpty || !idle.isEmpty else { return }
         let expected = intended.filter { $0.fallback != .permanent }
-        // Without a stand-in, requests wait for a device that starts for the first time, however long it loads.
-        if standbys.isEmpty, expected.contains(where: { $0.fallback == .none }) { return }
+        // Without a stand-in, requests wait for a worker that is on its way, or soon will be, however long it loads.
+        let soon = now.addingSaturated(patience.wholeNanoseconds)
+        if standbys.isEmpty, expected.contains(where: { $0.fallback == .none || $0.startsAt.map { $0 <= soon } ?? false }) { return }
         if let since = expected.compactMap(\.awaySince).max() {
             let time = since.addingSaturated(patience.wholeNanoseconds)
             guard time <= now else {

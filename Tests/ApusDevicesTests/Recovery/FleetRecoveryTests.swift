@@ -110,6 +110,31 @@ import Testing
         #expect(!plan.isHopeless && plan.nextLook == nil)
     }
 
+    @Test func requestsWaitForAWorkerThatIsOnItsWay() {
+        let fleet = FleetRecovery(fallback: .fail, patience: .seconds(3))
+        func plan(startsAt second: Int?, now: Int) -> RemedyPlan {
+            var away = member(.cuda, 0, .intended, serving: false)
+            away.startsAt = second.map { $0 * Self.second }
+            return fleet.plan([away, member(.cuda, 1, .intended, serving: false, fallback: .permanent)], now: now * Self.second)
+        }
+        #expect(!plan(startsAt: 1, now: 500).isHopeless)
+        #expect(!plan(startsAt: 503, now: 500).isHopeless)
+        #expect(plan(startsAt: 504, now: 500).isHopeless)
+        #expect(plan(startsAt: nil, now: 500).isHopeless)
+    }
+
+    @Test func aWorkerIsOnItsWayFromTheDeathOfTheLastUntilItServes() {
+        var recovery = DeviceRecovery(device: DeviceID(.cpu, 0))
+        _ = recovery.handle(.started, now: 0)
+        #expect(recovery.startsAt == 0)
+        _ = recovery.handle(.workerReady(worker: 1), now: 10)
+        #expect(recovery.startsAt == 10)
+        for _ in 0..<3 { _ = recovery.handle(.knownAnswer(worker: 1, .right), now: 20) }
+        #expect(recovery.isServing && recovery.startsAt == nil)
+        _ = recovery.handle(.workerDied(worker: 1, WorkerDeath(.killed, running: 1)), now: 30)
+        #expect(recovery.startsAt == Self.second)
+    }
+
     @Test func capacityCountsMeasuredRatesAndWeights() {
         let fleet = FleetRecovery(fallback: .cpu)
         var suspect = member(.cuda, 0, .intended, rate: 300)
@@ -137,9 +162,11 @@ import Testing
             var members = (0..<Int.random(in: 1...8, using: &random)).map { index in
                 let role = [FleetRecovery.Role.intended, .spare].randomElement(using: &random) ?? .intended
                 let stage = FallbackStage.allCases.randomElement(using: &random) ?? .none
-                return member(
+                var member = member(
                     .cuda, index, index == 0 ? .intended : role, serving: Bool.random(using: &random), fallback: stage,
                     since: .random(in: 0...now, using: &random), rate: Bool.random(using: &random) ? 10 : nil)
+                if !member.isServing, member.fallback != .permanent { member.startsAt = .random(in: 0...(2 * now), using: &random) }
+                return member
             }
             members.append(standby(started: Bool.random(using: &random), serving: Bool.random(using: &random)))
             members.shuffle(using: &random)
