@@ -15,6 +15,7 @@ package struct EmbeddingMetrics: Sendable {
     private let batchTokens: Recorder
     private let tokens: Counter
     private let padding: Counter
+    private let onDevice: Counter
 
     package init(model: String, _ factory: any MetricsFactory = MetricsSystem.factory) {
         self.model = model
@@ -27,6 +28,7 @@ package struct EmbeddingMetrics: Sendable {
         batchTokens = Recorder(label: "apus_batch_tokens", dimensions: labels, aggregate: true, factory: factory)
         tokens = Counter(label: "apus_tokens_total", dimensions: labels, factory: factory)
         padding = Counter(label: "apus_padding_tokens_total", dimensions: labels, factory: factory)
+        onDevice = Counter(label: "apus_expired_on_device_total", dimensions: labels, factory: factory)
     }
 
     func queued(nanoseconds: Int) {
@@ -53,7 +55,13 @@ package struct EmbeddingMetrics: Sendable {
         if !batch.quarantined.isEmpty { count("apus_quarantined_inputs_total", by: batch.quarantined.count) }
     }
 
-    /// Inputs whose deadline passed before they reached a device.
+    /// A batch goes to a device with so many inputs whose deadline had passed when it began. None, unless the scheduler is at fault: the
+    /// counter is there to be watched.
+    func reached(overdue inputs: Int) {
+        onDevice.increment(by: inputs)
+    }
+
+    /// Inputs whose deadline passed, or whose client went, before they reached a device.
     func expired(_ inputs: Int) {
         count("apus_expired_inputs_total", by: inputs)
     }

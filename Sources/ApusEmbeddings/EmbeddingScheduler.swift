@@ -166,6 +166,7 @@ package final class EmbeddingScheduler: Sendable {
         }
         let batch = EncoderBatch(run.sequences.map(\.sequence))
         observer?.batchBegan(on: run.replica.device)
+        metrics.reached(overdue: run.overdue(at: started).count)
         let result = Result { () throws(ApusError) in try run.replica.encoder.run(batch) }
         let ended = clock.now
         for sequence in run.sequences { metrics.queued(nanoseconds: started - sequence.enqueued) }
@@ -194,7 +195,7 @@ package final class EmbeddingScheduler: Sendable {
 
     /// Between its launch and its lane a batch may have waited for another model's: what expired meanwhile does not run.
     private func withoutExpired(_ run: LaneRun, now: Int) -> LaneRun {
-        let expired = run.sequences.filter { $0.deadline.map { $0 <= now } ?? false }
+        let expired = run.overdue(at: now)
         guard !expired.isEmpty else { return run }
         start(state.withLockedValue { $0.expire(expired) })
         let gone = Set(expired.map(\.id))

@@ -8,7 +8,7 @@ import ApusTensor
 enum Launch: Sendable {
     case batch(LaneRun)
     case answer(EmbeddingRequest.Waiter, Result<EmbeddedSequences, ApusError>)
-    /// So many inputs were dropped because their deadline had passed.
+    /// So many inputs were dropped because their deadline had passed or their client had gone.
     case expired(Int)
 }
 
@@ -17,6 +17,11 @@ struct LaneRun: Sendable {
     let lane: Int
     let replica: EncoderReplica
     let sequences: [PendingSequence]
+
+    /// Those whose deadline has passed.
+    func overdue(at now: Int) -> [PendingSequence] {
+        sequences.filter { $0.deadline.map { $0 <= now } ?? false }
+    }
 }
 
 /// What waits, for whom, where it may run, and what is to happen next. Pure: the effects are ``EmbeddingScheduler``'s.
@@ -199,13 +204,21 @@ struct SchedulerState: Sendable {
     /// Ends a request with its first result; what it still has in the queue is dropped.
     mutating func close(_ request: Int, _ result: Result<EmbeddedSequences, ApusError>) -> [Launch] {
         guard let open = requests[request], open.isOpen else { return [] }
-        for id in planner.cancel(open.waiting.sorted()) { pending[id] = nil }
+        let dropped = planner.cancel(open.waiting.sorted())
+        for id in dropped { pending[id] = nil }
         requests[request]?.waiting = []
+        let unwanted: [Launch] = Self.isTooLate(result) && !dropped.isEmpty ? [.expired(dropped.count)] : []
         guard let waiter = open.waiter else {
             requests[request]?.result = result
-            return []
+            return unwanted
         }
         requests[request] = nil
-        return [.answer(waiter, result)]
+        return unwanted + [.answer(waiter, result)]
+    }
+
+    /// Whether a request ended because its deadline passed or its client went.
+    private static func isTooLate(_ result: Result<EmbeddedSequences, ApusError>) -> Bool {
+        guard case .failure(let error) = result else { return false }
+        return error.code == .cancelled || error.code == .deadlineExceeded
     }
 }
