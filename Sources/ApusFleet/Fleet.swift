@@ -202,14 +202,21 @@ extension Fleet {
 
     private func startWorker(_ device: DeviceID, _ worker: Int) async {
         guard let member = state.withLockedValue({ $0.units[device]?.member }) else { return }
+        var isRunning = false
         do throws(ApusError) {
             let executor = try await source.executor(member.settings, faults: member.faults?.injector) { [weak self] cause, text in
                 self?.died(device, worker, cause, text)
             }
             guard state.withLockedValue({ $0.started(executor, on: device, worker: worker) }) else { return await executor.shutdown() }
+            isRunning = true
             try await loadAll(executor)
             handle(device, .workerReady(worker: worker))
         } catch {
+            // Somebody outside ended it, which is no fault of the device. A worker that had been handed over tells of its end by itself.
+            if error.deviceFailure == .killed {
+                if !isRunning { died(device, worker, .killed, "was ended from outside before it had started") }
+                return
+            }
             logger.error("\(device) cannot be used: \(error)")
             metrics.spawnFailed(device)
             state.withLockedValue { $0.failedToStart(error, device) }
@@ -238,7 +245,7 @@ extension Fleet {
     private func prove(_ device: DeviceID, _ worker: Int, _ times: Int) async {
         for _ in 0..<times {
             guard let running = state.withLockedValue({ $0.units[device]?.executor }), running.worker == worker else { return }
-            let answer = await proveOnce(running.executor)
+            guard let answer = await proveOnce(running.executor) else { return }
             metrics.knownAnswer(answer, on: device)
             let now = now
             state.withLockedValue { $0.answered(device, worker: worker, answer, now: now) }
@@ -247,11 +254,13 @@ extension Fleet {
         }
     }
 
-    private func proveOnce(_ executor: any Executor) async -> KnownAnswer {
+    /// Nil when somebody outside ended the executor, of which it tells by itself.
+    private func proveOnce(_ executor: any Executor) async -> KnownAnswer? {
         for model in models.withLockedValue({ $0 }) {
             do throws(ApusError) {
                 _ = try await model.prove(on: executor)
             } catch {
+                if error.deviceFailure == .killed { return nil }
                 logger.error("\(executor.device): \(model.name) gave no right answer: \(error)")
                 return error.code == .wrongAnswer ? .wrong : .failed
             }
