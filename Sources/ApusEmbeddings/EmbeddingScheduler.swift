@@ -184,6 +184,7 @@ package final class EmbeddingScheduler: Sendable {
             let failed = FailedBatch(run.sequences, on: run.replica.device, error)
             metrics.failed(failed, error)
             report(run, .failed(error.deviceFailure ?? .engine, failed.blame), batch, seconds)
+            excuse(failed, error)
             start(
                 state.withLockedValue { state in
                     if error.endsExecutor { state.close(run.replica.device, run.replica.executor) }
@@ -212,6 +213,15 @@ package final class EmbeddingScheduler: Sendable {
         for device in Set(run.sequences.compactMap(\.failedAlone)) where device != run.replica.device {
             observer.batchEnded(
                 BatchReport(device: device, result: .failed(.engine, .device), sequences: 1, tokens: 0, seconds: 0))
+        }
+    }
+
+    /// An input that is refused is to blame for the workers that it ended before, too.
+    private func excuse(_ failed: FailedBatch, _ error: ApusError) {
+        guard let observer, let failure = error.deviceFailure else { return }
+        for device in failed.quarantined.flatMap({ $0.endedWorkersOf.dropLast() }) {
+            observer.batchEnded(
+                BatchReport(device: device, result: .failed(failure, .input), sequences: 1, tokens: 0, seconds: 0))
         }
     }
 

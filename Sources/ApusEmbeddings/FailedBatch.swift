@@ -35,7 +35,7 @@ struct FailedBatch {
             blame = .nobody
             halve(sequences, device, error)
         case .sticky, .crashed, .hung:
-            separate(sequences, error)
+            separate(sequences, device, error)
         case .killed:
             blame = .nobody
             repeatWhole(sequences, error)
@@ -64,10 +64,12 @@ struct FailedBatch {
         }
     }
 
-    private mutating func separate(_ sequences: [PendingSequence], _ error: ApusError) {
+    private mutating func separate(_ sequences: [PendingSequence], _ device: DeviceID, _ error: ApusError) {
+        // Whose fault it was is known when the sequences have been tried alone.
+        blame = .nobody
         for var sequence in sequences {
-            sequence.suspicion += 1
-            guard sequence.suspicion >= Self.quarantineSuspicion else {
+            sequence.endedWorkersOf.append(device)
+            guard sequence.endedWorkersOf.count >= Self.quarantineSuspicion else {
                 replays.append([sequence])
                 continue
             }

@@ -11,8 +11,8 @@ struct PendingSequence: Sendable {
     let row: Int
     let enqueued: Int
     let deadline: Int?
-    /// How often it was in a batch that ended its worker by its own doing.
-    var suspicion = 0
+    /// The devices whose workers ended by their own doing with it in their batch.
+    var endedWorkersOf: [DeviceID] = []
     /// How often it went back for a reason of which it is innocent.
     var replays = 0
     /// Where it failed alone, with an error that another device may not share.

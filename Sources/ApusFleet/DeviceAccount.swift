@@ -14,6 +14,8 @@ struct DeviceAccount: Sendable {
     private(set) var recent = RecentWork()
     private(set) var lastFailure: DeviceFailure?
     var verdict: HealthVerdict?
+    /// When the verdict was last told, nanoseconds on the fleet's clock.
+    var judgedAt = 0
 
     mutating func ended(_ report: BatchReport, now: Int) {
         // A report without tokens is news about an earlier batch, not a batch.

@@ -159,8 +159,10 @@ struct FleetState: Sendable {
             if let wake = unit.recovery.nextWake, wake <= now { handle(device, .wake, now: now) }
             if unit.info.sample == nil, unit.recovery.isServing {
                 let verdict = unit.judge.verdict()
-                if verdict != unit.account.verdict {
+                // Said again while it holds: a device stays suspect for as long as it is told so.
+                if verdict != unit.account.verdict || now - unit.account.judgedAt >= Self.judgingInterval {
                     units[device]?.account.verdict = verdict
+                    units[device]?.account.judgedAt = now
                     handle(device, .verdict(verdict), now: now)
                 }
             }
@@ -240,6 +242,9 @@ struct FleetState: Sendable {
             effects.append(.retired(device))
         }
     }
+
+    /// How often a verdict that did not change is repeated, nanoseconds.
+    private static let judgingInterval = 10_000_000_000
 
     /// What others are told when it changes.
     private struct Standing: Equatable {
