@@ -2,16 +2,33 @@
 struct TextTable {
     let text: String
 
-    init(_ headings: [String], _ rows: [[String]]) {
-        let all = [headings] + rows
-        let widths = headings.indices.map { column in
-            all.reduce(0) { max($0, $1.indices.contains(column) ? $1[column].count : 0) }
+    /// - Parameter shortened: the column whose cells are cut where the table would be wider than 80 columns.
+    init(_ headings: [String], _ rows: [[String]], shortened: Int? = nil) {
+        var all = [headings] + rows
+        func widths() -> [Int] {
+            headings.indices.map { column in
+                all.reduce(0) { max($0, $1.indices.contains(column) ? $1[column].count : 0) }
+            }
         }
+        if let shortened, headings.indices.contains(shortened) {
+            let natural = widths()
+            let excess = natural.reduce(0, +) + Self.gap.count * (headings.count - 1) - Paragraph.width
+            if excess > 0 {
+                let width = max(Self.narrowest, natural[shortened] - excess)
+                for row in all.indices where all[row].indices.contains(shortened) && all[row][shortened].count > width {
+                    all[row][shortened] = all[row][shortened].prefix(width - 1) + "…"
+                }
+            }
+        }
+        let final = widths()
         text = all.map { row in
             let cells = row.enumerated().map { column, cell in
-                column == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+                column == row.count - 1 ? cell : cell + String(repeating: " ", count: final[column] - cell.count)
             }
-            return cells.joined(separator: "  ") + "\n"
+            return cells.joined(separator: Self.gap) + "\n"
         }.joined()
     }
+
+    private static let gap = "  "
+    private static let narrowest = 4
 }

@@ -95,7 +95,7 @@ package enum DevicesAnswer {
         writer.endObject()
     }
 
-    private static func write(_ health: DeviceDescription.Health, to writer: inout JSONWriter) {
+    package static func write(_ health: DeviceDescription.Health, to writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("verdict", health.verdict)
         writer.list("findings", health.findings) { writer, finding in
@@ -119,7 +119,7 @@ package enum DevicesAnswer {
         writer.endObject()
     }
 
-    private static func write(_ gpu: GPUDescription, to writer: inout JSONWriter) {
+    package static func write(_ gpu: GPUDescription, to writer: inout JSONWriter) {
         writer.beginObject()
         writer.optional("nvml_index", gpu.nvmlIndex)
         writer.optional("pci_bus_id", gpu.pciBusID)

@@ -9,6 +9,8 @@ package struct DeviceDescription: Sendable, Equatable {
         case away
         /// Kept for when others fail.
         case standby
+        /// No server runs that would use it.
+        case unused
     }
 
     /// Bytes as the engine's allocators count them.

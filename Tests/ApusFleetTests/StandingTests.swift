@@ -44,13 +44,14 @@ struct StandingTests {
     @Test("A worker is asked for its memory once, and again some time after it answered; its successor at once")
     func memoryLook() {
         var look = MemoryLook()
-        #expect(look.isDue(worker: 1, now: 0))
-        #expect(!look.isDue(worker: 1, now: seconds(100)))
+        func isDue(_ worker: Int, at time: Double) -> Bool { look.isDue(worker: worker, now: seconds(time)) }
+        #expect(isDue(1, at: 0))
+        #expect(!isDue(1, at: 100))
         look.answered(DeviceMemory(allocatedBytes: 7), worker: 1, now: seconds(100))
         #expect(look.latest?.allocatedBytes == 7)
-        #expect(!look.isDue(worker: 1, now: seconds(101)))
-        #expect(look.isDue(worker: 1, now: seconds(102)))
-        #expect(look.isDue(worker: 2, now: seconds(102)))
+        #expect(!isDue(1, at: 101))
+        #expect(isDue(1, at: 102))
+        #expect(isDue(2, at: 102))
         // What was not told is not known any more.
         look.answered(nil, worker: 2, now: seconds(103))
         #expect(look.latest == nil)
