@@ -128,6 +128,9 @@ import Testing
         settings.cudaGraphs = .on
         #expect(settings.cudaOptions.contains(ProviderOption("gpu_mem_limit", "3221225472")))
         #expect(settings.cudaOptions.contains(ProviderOption("use_tf32", "0")))
+        // In a process that sees only this device it is number 0, whatever it is called.
+        settings.onlyVisibleUUID = "GPU-1"
+        #expect(settings.cudaOptions.first == ProviderOption("device_id", "0"))
         #expect(settings.tensorRTOptions?.contains(ProviderOption("trt_engine_cache_path", "cache")) == true)
         #expect(settings.tensorRTOptions?.contains(ProviderOption("trt_fp16_enable", "0")) == true)
         #expect(settings.inapplicable.count == 1)

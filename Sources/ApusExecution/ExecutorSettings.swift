@@ -33,6 +33,9 @@ package struct ExecutorSettings: Sendable, Equatable {
     }
 
     package var device: DeviceID
+    /// The UUID of the one CUDA device that the executor's process sees, as its number 0; nil where it sees what this process sees. CUDA numbers
+    /// devices anew in every process, so that after the loss of one the others' numbers would name other hardware.
+    package var onlyVisibleUUID: String?
     /// Steps that run at the same time, 1 or more.
     package var lanes: Int
     /// Cores that the executor's threads are kept on; empty for any.
@@ -54,6 +57,7 @@ package struct ExecutorSettings: Sendable, Equatable {
         tf32: TF32 = .allowed
     ) {
         self.device = device
+        onlyVisibleUUID = nil
         self.lanes = max(1, lanes)
         self.cores = cores
         self.engineLibrary = engineLibrary
@@ -64,4 +68,7 @@ package struct ExecutorSettings: Sendable, Equatable {
         self.cudaGraphs = cudaGraphs
         self.tf32 = tf32
     }
+
+    /// The number by which the engine knows the device.
+    package var engineIndex: Int { onlyVisibleUUID == nil ? device.index : 0 }
 }

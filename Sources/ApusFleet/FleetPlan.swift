@@ -13,6 +13,7 @@ package struct FleetPlan: Sendable {
 
         package init(_ settings: ExecutorSettings, role: FleetRecovery.Role = .intended, info: GPUInfo, faults: DeviceFaults? = nil) {
             self.settings = settings
+            if settings.device.kind == .cuda, !info.uuid.isEmpty { self.settings.onlyVisibleUUID = info.uuid }
             self.role = role
             self.info = info
             self.faults = faults

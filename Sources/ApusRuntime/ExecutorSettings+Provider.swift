@@ -14,7 +14,7 @@ extension ExecutorSettings {
             return .cpu
         case .cuda:
             if let tensorRT { try Self.makeDirectory(tensorRT.cacheDirectory) }
-            provider = .cuda(device: device.index, options: cudaOptions, tensorRT: tensorRTOptions)
+            provider = .cuda(device: engineIndex, options: cudaOptions, tensorRT: tensorRTOptions)
         case .openvino:
             provider = try plugin(.openVINO, engine)
         case .webgpu:
@@ -47,7 +47,7 @@ extension ExecutorSettings {
     /// on top of it.
     package var cudaOptions: [ProviderOption] {
         var options = [
-            ProviderOption("device_id", String(device.index)),
+            ProviderOption("device_id", String(engineIndex)),
             // The default doubles the arena whenever it is too small, which for changing shapes ends far above what is needed.
             ProviderOption("arena_extend_strategy", "kSameAsRequested"),
             ProviderOption("use_tf32", tf32 == .allowed ? "1" : "0"),
@@ -61,7 +61,7 @@ extension ExecutorSettings {
     package var tensorRTOptions: [ProviderOption]? {
         tensorRT.map { tensorRT in
             [
-                ProviderOption("device_id", String(device.index)),
+                ProviderOption("device_id", String(engineIndex)),
                 ProviderOption("trt_engine_cache_enable", "1"),
                 ProviderOption("trt_engine_cache_path", tensorRT.cacheDirectory),
                 ProviderOption("trt_timing_cache_enable", "1"),

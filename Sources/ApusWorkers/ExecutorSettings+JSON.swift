@@ -7,6 +7,7 @@ extension ExecutorSettings {
     package func write(to json: inout JSONWriter) {
         json.beginObject()
         json.member("device", device.description)
+        if let onlyVisibleUUID { json.member("only_visible_uuid", onlyVisibleUUID) }
         json.member("lanes", lanes)
         json.key("cores")
         json.beginArray()
@@ -38,6 +39,7 @@ extension ExecutorSettings {
             assignment: try json.choice("assignment"),
             tensorRT: try json.optionalString("tensorrt_cache_directory").map { TensorRT(cacheDirectory: $0) },
             cudaGraphs: try json.choice("cuda_graphs"), tf32: try json.choice("tf32"))
+        onlyVisibleUUID = try json.optionalString("only_visible_uuid")
     }
 }
 
