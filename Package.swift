@@ -81,7 +81,7 @@ let package = Package(
         room(
             "Apus",
             [
-                "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
+                "ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
                 "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusRuntime", "ApusSimulation", "ApusWorkers", .crypto, .logging,
                 .nioConcurrencyHelpers,
             ]),
@@ -138,7 +138,7 @@ let package = Package(
                 "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph", "ApusTokenizers",
                 .nioConcurrencyHelpers,
             ]),
-        tests("Apus", ["Apus"]),
+        tests("Apus", ["Apus", "ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusFleet", "ApusSimulation"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
         tests("ApusConfiguration", ["ApusErrors", "ApusTensor", "ApusConfiguration"]),
         .executableTarget(

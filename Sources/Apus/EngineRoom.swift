@@ -1,5 +1,6 @@
 package import ApusBatching
 import ApusCheckpoint
+package import ApusDevices
 import ApusEmbeddings
 package import ApusErrors
 package import ApusExecution
@@ -14,6 +15,8 @@ package final class EngineRoom: Sendable {
     package let installation: Installation
     package let engineLibrary: String
     package let fleet: Fleet
+    /// What is counted of the devices.
+    package let metrics: DeviceMetrics
     private let source: any ExecutorSource
     private let answers: KnownAnswerStore
     private let optimization: LoadRequest.Optimization
@@ -33,21 +36,21 @@ package final class EngineRoom: Sendable {
             case .inProcess: InProcessSource(engineLibrary: library)
             case .workers(let executable): WorkerSource(executable: executable)
             }
-        if let plan {
-            fleet = Fleet(plan, source: source, logger: logger)
-        } else {
-            fleet = Fleet(try .wholeCPU(engineLibrary: library), source: source, logger: logger)
-        }
+        metrics = DeviceMetrics()
+        let plan = if let plan { plan } else { try FleetPlan.wholeCPU(engineLibrary: library) }
+        fleet = Fleet(plan, source: source, logger: logger, metrics: metrics)
         fleet.start()
     }
 
     /// Loads the model in `directory` onto the devices and proves it against its known answer.
     ///
+    /// - Parameter device: the one intended device that it goes on; nil for all.
+    ///
     /// Throws `unsupported_precision`, the checkpoint's and the tokenizer's errors, the engine's, `no_device`, and `wrong_answer` when
     /// the loaded model does not compute what the plain fp32 graph of the same weights computes.
     package func load(
         directory: String, precision: Precision = .auto, limits: BatchLimits, name: String? = nil,
-        maxTokens: Int? = nil
+        maxTokens: Int? = nil, only device: DeviceID? = nil
     ) async throws(ApusError) -> ReadyModel {
         guard precision == .auto || precision == .fp32 else {
             throw ApusError(
@@ -61,9 +64,10 @@ package final class EngineRoom: Sendable {
             return (checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), key)
         }
         checkpoint.releaseMappedPages()
-        let place = { (answer: KnownAnswer) async throws(ApusError) -> ReadyModel in
+        let place = { (answer: ApusEmbeddings.KnownAnswer) async throws(ApusError) -> ReadyModel in
             try await self.place(
-                checkpoint, tokenizer, answer, limits, name: name ?? checkpoint.name, maxTokens: maxTokens, weights: key.weights)
+                checkpoint, tokenizer, answer, limits, name: name ?? checkpoint.name, maxTokens: maxTokens, weights: key.weights,
+                only: device)
         }
         if let stored = answers.answer(key) {
             // A stored answer may come from an older Apus or a damaged disk: only a fresh one counts against the model.
@@ -85,8 +89,8 @@ package final class EngineRoom: Sendable {
     }
 
     private func place(
-        _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: KnownAnswer, _ limits: BatchLimits, name: String, maxTokens: Int?,
-        weights: String
+        _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: ApusEmbeddings.KnownAnswer, _ limits: BatchLimits, name: String, maxTokens: Int?,
+        weights: String, only device: DeviceID?
     ) async throws(ApusError) -> ReadyModel {
         guard let dimensions = answer.vectors.first?.count else {
             throw ApusError(.wrongAnswer, "the known answer holds no vector", place: name)
@@ -94,21 +98,21 @@ package final class EngineRoom: Sendable {
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, dimensions: dimensions, limits: limits, metrics: EmbeddingMetrics(model: name),
             maxTokens: maxTokens, observer: fleet)
-        let placed = PlacedEncoder(name: name, checkpoint, tokenizer, answer, embedder: embedder, optimization: optimization)
+        let placed = PlacedEncoder(name: name, checkpoint, tokenizer, answer, embedder: embedder, optimization: optimization, only: device)
         try await fleet.add(placed)
         return ReadyModel(placed, directory: checkpoint.directory, precision: checkpoint.servedPrecision, weightsSHA256: weights)
     }
 
     /// What the plain fp32 graph computes on the CPU, in an executor that is gone afterwards with all its memory.
-    private func reference(_ checkpoint: Checkpoint, _ tokenizer: Tokenizer) async throws(ApusError) -> KnownAnswer {
+    private func reference(_ checkpoint: Checkpoint, _ tokenizer: Tokenizer) async throws(ApusError) -> ApusEmbeddings.KnownAnswer {
         let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
         let executor = try await source.executor(settings, faults: nil) { _, _ in }
-        let result: Result<KnownAnswer, ApusError>
+        let result: Result<ApusEmbeddings.KnownAnswer, ApusError>
         do throws(ApusError) {
             let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
             let maxTokens = checkpoint.maxTokens
             result = .success(
-                try await executor.prepare { () throws(ApusError) in try KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens) })
+                try await executor.prepare { () throws(ApusError) in try ApusEmbeddings.KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens) })
         } catch {
             result = .failure(error)
         }

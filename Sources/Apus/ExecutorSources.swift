@@ -4,6 +4,7 @@ import ApusExecution
 import ApusFleet
 import ApusGraph
 import ApusRuntime
+import ApusSimulation
 import ApusWorkers
 import Foundation
 
@@ -15,10 +16,14 @@ struct InProcessSource: ExecutorSource {
         _ settings: ExecutorSettings, faults: (any FaultInjector)?,
         onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor {
+        var settings = settings
+        settings.onlyVisibleUUID = nil
+        let own = settings
         let executor = try await BlockingWork.run { () throws(ApusError) in
-            try InProcessExecutor(settings, graphs: CheckpointGraphs())
+            try InProcessExecutor(own, graphs: CheckpointGraphs())
         }
-        return executor
+        guard let schedule = faults as? ChaosSchedule else { return executor }
+        return try FaultingExecutor(executor, schedule, clock: ApusSimulation.MonotonicClock())
     }
 
     func identity(of executor: any Executor) -> ExecutorIdentity? {
@@ -34,7 +39,8 @@ struct WorkerSource: ExecutorSource {
         _ settings: ExecutorSettings, faults: (any FaultInjector)?,
         onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor {
-        let options = WorkerOptions(executable: executable, faults: faults) { death in
+        let environment = settings.onlyVisibleUUID.map { ["CUDA_VISIBLE_DEVICES": $0] } ?? [:]
+        let options = WorkerOptions(executable: executable, environment: environment, faults: faults) { death in
             if let cause = death.cause { onDeath(cause, death.description) }
         }
         return try await WorkerExecutor.spawn(settings, options: options)

@@ -11,6 +11,7 @@ import NIOConcurrencyHelpers
 final class PlacedEncoder: FleetModel {
     let name: String
     let embedder: TextEmbedder
+    let assignedDevice: DeviceID?
     private let checkpoint: Checkpoint
     private let tokenizer: Tokenizer
     private let answer: KnownAnswer
@@ -26,8 +27,9 @@ final class PlacedEncoder: FleetModel {
 
     init(
         name: String, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: KnownAnswer, embedder: TextEmbedder,
-        optimization: LoadRequest.Optimization
+        optimization: LoadRequest.Optimization, only assignedDevice: DeviceID? = nil
     ) {
+        self.assignedDevice = assignedDevice
         self.name = name
         self.checkpoint = checkpoint
         self.tokenizer = tokenizer
@@ -82,6 +84,8 @@ final class PlacedEncoder: FleetModel {
         embedder.scheduler.open(
             EncoderReplica(executor: executor, encoder: encoder, precision: precision, fallback: fallback, share: share))
     }
+
+    func isOpen(on device: DeviceID) -> Bool { embedder.scheduler.openDevices.contains(device) }
 
     func close(_ device: DeviceID) {
         embedder.scheduler.close(device)

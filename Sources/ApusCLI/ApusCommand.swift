@@ -39,9 +39,15 @@ struct ApusCommand: AsyncParsableCommand {
             endParsing(with: error)
         } catch {
             Terminal.standardError("apus: \(error)\n")
-            let isConfiguration = (error as? ApusError)?.code == .invalidConfiguration
-            Foundation.exit((isConfiguration ? ExitStatus.configuration : .failed).rawValue)
+            Foundation.exit(status(of: error).rawValue)
         }
+    }
+
+    /// A value that the command line gives and that cannot be had is a mistake of usage, whatever room found it.
+    private static func status(of error: any Error) -> ExitStatus {
+        guard let error = error as? ApusError else { return .failed }
+        if error.code == .invalidConfiguration { return .configuration }
+        return error.code == .invalidValue && error.place?.hasPrefix("--") == true ? .usage : .failed
     }
 
     /// Ends the process with the help that was asked for, or with what is wrong about the arguments.

@@ -62,6 +62,8 @@ struct ServeCommand: AsyncParsableCommand {
         if let precision {
             options.append(ConfigurationOption("--precision", sets: "precision", to: [precision.rawValue]))
         }
+        if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
+        if inProcess { options.append(ConfigurationOption("--in-process", sets: "devices.in_process", to: ["true"])) }
         return options
     }
 
@@ -74,14 +76,15 @@ struct ServeCommand: AsyncParsableCommand {
         MetricsSystem.bootstrap(PrometheusMetricsFactory(registry))
         let logger = Logger(label: "apus")
 
-        let (settings, notes) = try ServeSettings.read(
-            file: config, environment: ProcessInfo.processInfo.environment, options: options)
-        for note in notes { logger.notice("\(note)") }
         let installation = Installation(home: home)
-        let plan = try settings.models(installation)
+        let setup = try await ServeSetup.make(
+            file: config, environment: ProcessInfo.processInfo.environment, options: options, installation: installation, chaos: chaos)
+        setup.announce(logger)
+        let (settings, plan) = (setup.settings, setup.models)
         let room = try EngineRoom(
-            installation: installation, plan: try devicePlan(installation),
-            execution: inProcess ? .inProcess : .workers(executable: try Self.executable()), optimization: settings.optimization.level)
+            installation: installation, plan: setup.planned.fleet, execution: setup.execution, optimization: settings.optimization.level)
+        room.metrics.chaos(isActive: chaos != nil)
+        let sampling = try setup.sampling(of: room)
         let catalog = LoadedModels(plan.map { .init(id: $0.id, directory: $0.directory) }, fleet: room.fleet)
         let server = HTTPServer(
             configuration: settings.http,
@@ -104,7 +107,7 @@ struct ServeCommand: AsyncParsableCommand {
                     let started = ContinuousClock.now
                     let ready = try await room.load(
                         directory: model.directory, precision: model.precision, limits: settings.batching, name: model.id,
-                        maxTokens: model.maxTokens)
+                        maxTokens: model.maxTokens, only: setup.planned.assignments[model.id])
                     catalog.add(ready)
                     let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
                     logger.info(
@@ -121,38 +124,7 @@ struct ServeCommand: AsyncParsableCommand {
             }
             group.cancelAll()
         }
+        sampling.stop()
         await room.shutdown()
     }
-
-    /// What worker processes are started from: this very program.
-    private static func executable() throws(ApusError) -> String {
-        guard let path = Installation.runningExecutable else {
-            throw ApusError(
-                .fileUnreadable, "the path of this program is not known, so that no worker can be started from it",
-                advice: "Use --in-process")
-        }
-        return path
-    }
-
-    private func devicePlan(_ installation: Installation) throws(ApusError) -> FleetPlan {
-        let library = try installation.engineLibrary()
-        let list = devices ?? "auto"
-        let topology = CPUTopology.current
-        let parts = list.split(separator: ":")
-        guard parts.count == 2, let count = Int(parts[1]), let kind = DeviceID.Kind(rawValue: String(parts[0])) else {
-            return try .wholeCPU(engineLibrary: library)
-        }
-        let script = try chaos.map { text throws(ApusError) in try ChaosScript(text, devices: (0..<count).map { DeviceID(kind, $0) }) }
-        return try FleetPlan(
-            topology.partition(into: count).enumerated().map { index, cores in
-                let device = DeviceID(kind, index)
-                let schedule = script.map { ChaosSchedule($0, device: device, now: { Int(clock_gettime_nsec()) }) }
-                return FleetPlan.Member(
-                    ExecutorSettings(device: device, lanes: max(1, cores.width), cores: cores.cores, engineLibrary: library),
-                    info: GPUInfo(device: device, name: topology.modelName ?? "CPU"),
-                    faults: schedule.map { s in DeviceFaults(injector: s, beganServing: { s.beganServing() }, overlay: { s.overlay($0) }) })
-            })
-    }
 }
-
-func clock_gettime_nsec() -> UInt64 { DispatchTime.now().uptimeNanoseconds }

@@ -21,22 +21,25 @@ struct ServeSettings {
     let limits: ServiceLimits
     let batching: BatchLimits
     let optimization: Configuration.GraphOptimization
-    private let configuration: Configuration
+    let configuration: Configuration
+    /// Where each key was last set.
+    let origins: [String: ConfigurationOrigin]
 
     /// Layers the command line over the environment over the file. Throws `invalid_configuration` with every problem found.
     static func read(
-        file: String?, environment: [String: String], options: [ConfigurationOption]
+        file: String?, environment: [String: String], options: [ConfigurationOption], machine: MachineFeatures = MachineFeatures()
     ) throws(ApusError) -> (settings: ServeSettings, notes: [ConfigurationNote]) {
         do throws(ApusError) {
-            let (configuration, notes) = try Configuration.load(file: file, environment: environment, options: options)
-            return (try ServeSettings(configuration), notes)
+            let loaded = try Configuration.load(file: file, environment: environment, options: options, machine: machine)
+            return (try ServeSettings(loaded), loaded.notes)
         } catch where error.code == .fileUnreadable {
             throw ApusError(.invalidConfiguration, error.message, place: error.place, advice: error.advice, cause: error.cause)
         }
     }
 
-    private init(_ configuration: Configuration) throws(ApusError) {
-        self.configuration = configuration
+    private init(_ loaded: LoadedConfiguration) throws(ApusError) {
+        configuration = loaded.configuration
+        origins = loaded.origins
         let server = configuration.server
         var httpLimits = HTTPConfiguration.Limits()
         httpLimits.bodyBytes = server.maxBodyBytes

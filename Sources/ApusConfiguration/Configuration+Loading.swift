@@ -16,6 +16,15 @@ package struct ConfigurationOption: Sendable {
     }
 }
 
+/// What was read, from all layers.
+package struct LoadedConfiguration: Sendable {
+    package let configuration: Configuration
+    /// One for every setting that is accepted and has no effect here.
+    package let notes: [ConfigurationNote]
+    /// Where each key was last set; keys that were not set are missing.
+    package let origins: [String: ConfigurationOrigin]
+}
+
 extension Configuration {
     /// Layers options over environment over file over defaults.
     ///
@@ -24,11 +33,10 @@ extension Configuration {
     ///   - environment: all variables of the process; those that are no settings, or empty, are left alone.
     ///   - options: what the command line sets.
     ///   - machine: what settings can ask for.
-    /// - Returns: the configuration, and a note for every setting that is accepted and has no effect here.
     /// - Throws: `.fileUnreadable`, or `.invalidConfiguration` with all problems in its message, one a line.
     package static func load(
         file: String?, environment: [String: String], options: [ConfigurationOption] = [], machine: MachineFeatures = MachineFeatures()
-    ) throws(ApusError) -> (configuration: Configuration, notes: [ConfigurationNote]) {
+    ) throws(ApusError) -> LoadedConfiguration {
         var parsed: ConfigurationFile?
         if let file { parsed = try ConfigurationFile(path: file) }
         return try layer(parsed, environment, options, machine)
@@ -39,13 +47,13 @@ extension Configuration {
     package static func load(
         text: String, name: String, environment: [String: String] = [:], options: [ConfigurationOption] = [],
         machine: MachineFeatures = MachineFeatures()
-    ) throws(ApusError) -> (configuration: Configuration, notes: [ConfigurationNote]) {
+    ) throws(ApusError) -> LoadedConfiguration {
         try layer(try ConfigurationFile(text: text, name: name), environment, options, machine)
     }
 
     private static func layer(
         _ file: ConfigurationFile?, _ environment: [String: String], _ options: [ConfigurationOption], _ machine: MachineFeatures
-    ) throws(ApusError) -> (configuration: Configuration, notes: [ConfigurationNote]) {
+    ) throws(ApusError) -> LoadedConfiguration {
         var reader = ConfigurationReader()
         if let file { reader.read(file) }
         reader.read(environment: environment)
@@ -56,7 +64,8 @@ extension Configuration {
             let count = reader.problems.count
             throw ApusError(.invalidConfiguration, "the configuration has \(count == 1 ? "a problem" : "\(count) problems"):\n\(lines)")
         }
-        return (reader.configuration, reader.notes(machine) + strangers(environment))
+        return LoadedConfiguration(
+            configuration: reader.configuration, notes: reader.notes(machine) + strangers(environment), origins: reader.origins)
     }
 
     /// Variables that look like ours and are not: probably misspelt.

@@ -64,8 +64,52 @@ package struct Configuration: Sendable, Equatable {
         package var isFallbackEnabled = true
         /// The precision on accelerators; CPUs take ``Configuration/precision``.
         package var precision: Precision?
+        /// CUDA devices to choose from; empty for all.
         package var deviceIDs: [Int] = []
+        /// Whether several are used at once.
+        package var isMultiple = true
         package var memoryLimitMiB: Int?
+        /// Steps that one accelerator is given at the same time; nil leaves the choice to Apus.
+        package var streams: Int?
+        package var usesTensorRT = false
+        package var allowsTF32 = true
+    }
+
+    package struct Devices: Sendable, Equatable {
+        /// Who may stand in for a device that does not serve.
+        package enum Fallback: String, Sendable, CaseIterable {
+            case cpu
+            case otherDevices = "other_devices"
+            case fail
+        }
+
+        /// What is done about nodes that a device's provider leaves to the CPU.
+        package enum Assignment: String, Sendable, CaseIterable {
+            case report
+            case strict
+        }
+
+        /// `auto`, `cpu:2`, `cuda:0,1`, …; nil for `auto`.
+        package var list: String?
+        /// nil follows ``Accelerators/isFallbackEnabled``.
+        package var fallback: Fallback?
+        /// Whether models are computed in this process instead of one worker process for each device.
+        package var isInProcess = false
+        /// Times the CPU's speed that an accelerator must reach to be used.
+        package var performanceThreshold: Double?
+        package var assignment = Assignment.report
+        package var usesCUDAGraphs = false
+        /// Failed batches in a row after which a device is withdrawn for a while, and for good; nil leaves the choice to Apus.
+        package var retryLimit: Int?
+        package var temporaryLimit: Int?
+        /// Between two samples of the sensors.
+        package var healthInterval = Duration.seconds(1)
+        /// Between two looks at the memory of devices.
+        package var memoryInterval = Duration.seconds(10)
+        /// Whether each look is logged.
+        package var logsMemory = false
+        /// The libraries of plugin providers, by kind of device.
+        package var plugins: [String: String] = [:]
     }
 
     /// How much ONNX Runtime rewrites a graph.
@@ -82,6 +126,7 @@ package struct Configuration: Sendable, Equatable {
     package var limits = Limits()
     package var batching = Batching()
     package var accelerators = Accelerators()
+    package var devices = Devices()
     package var precision = Precision.fp32
     package var graphOptimization = GraphOptimization.all
     /// Which device index a named role is pinned to.

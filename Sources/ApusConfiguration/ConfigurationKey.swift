@@ -20,6 +20,8 @@ package struct ConfigurationKey: Sendable {
         case applies
         /// It concerns CUDA devices.
         case needsCUDA
+        /// It concerns accelerators of any kind.
+        case needsAccelerator
         /// It never does anything here, for the reason given.
         case none(String)
     }
@@ -72,6 +74,13 @@ package struct ConfigurationKey: Sendable {
         _ set: @escaping @Sendable (inout Configuration, Int) -> Void
     ) -> Self {
         Self(path, variables, .integer(range), effect, summary) { if case .integer(let value) = $1 { set(&$0, value) } }
+    }
+
+    static func number(
+        _ path: String, _ range: ClosedRange<Double>, _ variables: String..., effect: Effect = .applies, does summary: String,
+        _ set: @escaping @Sendable (inout Configuration, Double) -> Void
+    ) -> Self {
+        Self(path, variables, .number(range), effect, summary) { if case .number(let value) = $1 { set(&$0, value) } }
     }
 
     static func text(

@@ -12,7 +12,20 @@ extension ConfigurationReader {
         if let origin = origins["models"], let twice = ids.first(where: { id in ids.filter { $0 == id }.count > 1 }) {
             report(origin, "models", "two models have the id '\(twice)'")
         }
-        guard !configuration.accelerators.isFallbackEnabled, configuration.accelerators.isEnabled else { return }
+        if let fallback = configuration.devices.fallback, fallback != .fail, !configuration.accelerators.isFallbackEnabled,
+            let origin = origins["devices.fallback"]
+        {
+            report(origin, "devices.fallback", "'\(fallback.rawValue)' contradicts gpu.fallback_enabled: false; take one of them out")
+        }
+        if let retries = configuration.devices.retryLimit, let limit = configuration.devices.temporaryLimit, retries > limit,
+            let origin = origins["devices.retry_limit"]
+        {
+            report(origin, "devices.retry_limit", "\(retries) is more than devices.temporary_limit, \(limit)")
+        }
+        // A list of devices goes before preferences among them.
+        guard !configuration.accelerators.isFallbackEnabled, configuration.accelerators.isEnabled, configuration.devices.list == nil else {
+            return
+        }
         let available = machine.cudaDevices > 0 ? ["cuda", "cpu"] : ["cpu"]
         if let first = configuration.accelerators.preference.first, !available.contains(first), let origin = origins["gpu.device_preference"] {
             report(origin, "gpu.device_preference", "there is no \(first) device on this machine, and gpu.fallback_enabled is false")
@@ -35,16 +48,27 @@ extension ConfigurationReader {
         return notes
     }
 
+    /// Whether the list of devices has one of a kind that is neither CPU nor CUDA, which the machine is asked about.
+    private var namesAccelerator: Bool {
+        let kinds = (configuration.devices.list ?? "").split(separator: ",").map { $0.prefix { $0 != ":" } }
+        return kinds.contains { kind in !["auto", "cpu", "cuda"].contains(kind) && !kind.isEmpty && !kind.allSatisfy(\.isNumber) }
+    }
+
     private func note(_ key: ConfigurationKey, _ machine: MachineFeatures) -> String? {
         switch key.effect {
         case .none(let reason):
             return "has no effect: \(reason)"
         case .needsCUDA:
-            guard machine.cudaDevices == 0 else { return nil }
             if case .choice(let names) = key.kind, names == ConfigurationSchema.precisions {
-                return "no CUDA device on this machine: has no effect, CPUs run \(configuration.precision.rawValue)"
+                let precision = configuration.precision.rawValue
+                return machine.cudaDevices == 0
+                    ? "no CUDA device on this machine: has no effect, CPUs run \(precision)"
+                    : "has no effect: all devices run \(precision)"
             }
+            guard machine.cudaDevices == 0 else { return nil }
             return "no CUDA device on this machine: has no effect"
+        case .needsAccelerator:
+            return machine.cudaDevices == 0 && !namesAccelerator ? "no accelerator is used: has no effect" : nil
         case .applies:
             guard key.path == "gpu.device_preference" else { return nil }
             let available = machine.cudaDevices > 0 ? ["cuda", "cpu"] : ["cpu"]

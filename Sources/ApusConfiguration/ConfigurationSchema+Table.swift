@@ -31,6 +31,7 @@ extension ConfigurationKey.Effect {
         switch self {
         case .applies: ""
         case .needsCUDA: ". For CUDA devices; noted at start where there is none"
+        case .needsAccelerator: ". For accelerators; noted at start where none is used"
         case .none(let reason): ". Noted at start, without effect: \(reason)"
         }
     }

@@ -2,7 +2,7 @@ import ApusTensor
 
 /// Every setting there is. Reading, checking, suggestions and documentation all go by this list.
 package enum ConfigurationSchema {
-    package static let keys: [ConfigurationKey] = server + limits + batching + models + accelerators + others + environment
+    package static let keys: [ConfigurationKey] = server + limits + batching + models + devices + accelerators + others + environment
 
     private static let server: [ConfigurationKey] = [
         .text("server.host", "APUS_HOST", does: "Host name or address to listen on") { $0.server.host = $1 },
@@ -84,42 +84,50 @@ package enum ConfigurationSchema {
             "gpu.optimization.graph_optimization", of: ["none", "disable", "basic", "extended", "all"], "ONNX_GRAPH_OPTIMIZATION",
             does: "How much the engine rewrites graphs"
         ) { $0.graphOptimization = Configuration.GraphOptimization(rawValue: $1 == "disable" ? "none" : $1) ?? .all },
-        .integers("gpu.multi_gpu.device_ids", 0...1_023, effect: .needsCUDA, does: "CUDA devices to spread over") { _, _ in },
-        .assignments("model_assignments", 0...1_023, effect: .needsCUDA, does: "Device index for each named role") {
-            $0.modelAssignments = $1
+        .flag("gpu.optimization.use_tensorrt", "MAGRAY_USE_TENSORRT", effect: .needsCUDA, does: "TensorRT in front of CUDA, its engines kept on disk") {
+            $0.accelerators.usesTensorRT = $1
         },
+        .flag("gpu.multi_gpu.enabled", effect: .needsCUDA, does: "Several GPUs at once") { $0.accelerators.isMultiple = $1 },
+        .integers("gpu.multi_gpu.device_ids", 0...1_023, effect: .needsCUDA, does: "CUDA devices to spread over") {
+            $0.accelerators.deviceIDs = $1
+        },
+        .integer("gpu.async.num_streams", 1...64, effect: .needsCUDA, does: "Steps that each GPU is given at the same time") {
+            $0.accelerators.streams = $1
+        },
+        .flag("gpu.cuda.allow_tf32", effect: .needsCUDA, does: "TF32 products") { $0.accelerators.allowsTF32 = $1 },
+        .flag("gpu.monitoring.log_memory_stats", does: "Memory of devices in the log") { $0.devices.logsMemory = $1 },
+        .integer(
+            "gpu.monitoring.memory_check_interval", 1...86_400, does: "Seconds between looks at the memory of devices"
+        ) { $0.devices.memoryInterval = .seconds($1) },
+        .assignments(
+            "model_assignments", 0...1_023, effect: .applies, does: "The number of the device that a model is to run on, by the model's name"
+        ) { $0.modelAssignments = $1 },
     ]
 
     private static let others: [ConfigurationKey] = [
         .noted("gpu.performance_monitoring", .flag, effect: .none("measurements are always on, under /metrics"), does: "Measurements"),
-        .noted("gpu.optimization.use_tensorrt", .flag, "MAGRAY_USE_TENSORRT", effect: .none(noTensorRT), does: "TensorRT engines"),
-        .noted("gpu.multi_gpu.enabled", .flag, effect: .needsCUDA, does: "Several GPUs at once"),
         .noted(
-            "gpu.multi_gpu.strategy", .choice(["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"]), effect: .needsCUDA,
+            "gpu.multi_gpu.strategy", .choice(["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"]), effect: .none(replicas),
             does: "How several GPUs share the work"),
-        .noted("gpu.memory.mixed_precision", .flag, effect: .needsCUDA, does: "Mixed precision"),
-        .noted("gpu.memory.dtype", .choice(["auto", "float32", "float16", "bfloat16"]), effect: .needsCUDA, does: "Element type of weights"),
-        .noted("gpu.memory.offload_to_cpu", .flag, effect: .needsCUDA, does: "Weights in host memory"),
-        .noted("gpu.memory.quantization.enabled", .flag, effect: .none(noQuantization), does: "Quantised weights"),
-        .noted("gpu.memory.quantization.bits", .integer(2...16), effect: .none(noQuantization), does: "Bits of quantised weights"),
-        .noted("gpu.async.num_streams", .integer(1...1_024), effect: .needsCUDA, does: "CUDA streams"),
-        .noted("gpu.cuda.benchmark", .flag, effect: .needsCUDA, does: "Trying out convolution kernels"),
-        .noted("gpu.cuda.allow_tf32", .flag, effect: .needsCUDA, does: "TF32 products"),
-        .noted("gpu.monitoring.log_memory_stats", .flag, effect: .needsCUDA, does: "Device memory in the log"),
-        .noted("gpu.monitoring.memory_check_interval", .integer(1...86_400), effect: .needsCUDA, does: "Seconds between looks at device memory"),
-        .noted("ollama.gpu_layers", .integer(-1...100_000), "OLLAMA_GPU_LAYERS", effect: .needsCUDA, does: "Layers on the GPU; -1 for all"),
-        .noted("ollama.num_gpu", .integer(0...1_024), "OLLAMA_NUM_GPU", effect: .needsCUDA, does: "GPUs to use"),
+        .noted("gpu.memory.mixed_precision", .flag, effect: .none(asStored), does: "Mixed precision"),
+        .noted("gpu.memory.dtype", .choice(["auto", "float32", "float16", "bfloat16"]), effect: .none(asStored), does: "Element type of weights"),
+        .noted("gpu.memory.offload_to_cpu", .flag, effect: .none(asStored), does: "Weights in host memory"),
+        .noted("gpu.memory.quantization.enabled", .flag, effect: .none(asStored), does: "Quantised weights"),
+        .noted("gpu.memory.quantization.bits", .integer(2...16), effect: .none(asStored), does: "Bits of quantised weights"),
+        .noted("gpu.cuda.benchmark", .flag, effect: .none(noConvolutions), does: "Trying out convolution kernels"),
+        .noted("ollama.gpu_layers", .integer(-1...100_000), "OLLAMA_GPU_LAYERS", effect: .none(noOllama), does: "Layers on the GPU; -1 for all"),
+        .noted("ollama.num_gpu", .integer(0...1_024), "OLLAMA_NUM_GPU", effect: .none(noOllama), does: "GPUs to use"),
         .noted("ollama.use_mmap", .flag, effect: .none("weights are always memory-mapped"), does: "Memory-mapped weights"),
-        .noted("optimization.vllm.enabled", .flag, effect: .needsCUDA, does: "Tensor parallel plans in vLLM's spelling"),
+        .noted("optimization.vllm.enabled", .flag, effect: .none(replicas), does: "Tensor parallel plans in vLLM's spelling"),
         .noted(
-            "optimization.vllm.tensor_parallel_size", .integer(1...1_024), "MUAI_OPT_VLLM_TENSOR_PARALLEL", effect: .needsCUDA,
+            "optimization.vllm.tensor_parallel_size", .integer(1...1_024), "MUAI_OPT_VLLM_TENSOR_PARALLEL", effect: .none(replicas),
             does: "Devices that share each layer"),
-        .noted("optimization.deepspeed.enabled", .flag, effect: .needsCUDA, does: "Parallel plans in DeepSpeed's spelling"),
+        .noted("optimization.deepspeed.enabled", .flag, effect: .none(replicas), does: "Parallel plans in DeepSpeed's spelling"),
         .noted(
-            "optimization.deepspeed.tensor_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_TENSOR_PARALLEL", effect: .needsCUDA,
+            "optimization.deepspeed.tensor_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_TENSOR_PARALLEL", effect: .none(replicas),
             does: "Devices that share each layer"),
         .noted(
-            "optimization.deepspeed.pipeline_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_PIPELINE_PARALLEL", effect: .needsCUDA,
+            "optimization.deepspeed.pipeline_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_PIPELINE_PARALLEL", effect: .none(replicas),
             does: "Devices that share the layers among them"),
     ]
 
@@ -127,17 +135,18 @@ package enum ConfigurationSchema {
         .noted(
             nil, .choice(["sequential", "parallel"]), "ONNX_EXECUTION_MODE",
             effect: .none("operators always run one after another, each on all threads of its lane"), does: "Operators side by side"),
-        .noted(nil, .number(0...1), "MAGRAY_GPU_FALLBACK_THRESHOLD", effect: .needsCUDA, does: "Share of failures that moves work to the CPU"),
         .noted(nil, .text, "CUDA_VISIBLE_DEVICES", effect: .needsCUDA, does: "The CUDA devices that processes see"),
     ]
 
     /// The variables beginning with APUS_ that are read elsewhere.
-    static let variablesOfOthers = ["APUS_HOME", "APUS_ENGINE"]
+    static let variablesOfOthers = ["APUS_HOME", "APUS_ENGINE", "APUS_NVML", "APUS_CUDA"]
 
     private static let milliseconds = 1...86_400_000
     private static let batchSizes = 1...65_536
     static let precisions = Precision.allCases.map(\.rawValue)
-    private static let noTensorRT = "graphs are not compiled by TensorRT"
     private static let lateBinding = "a batch starts as soon as a lane is free, with what waits then, and never waits for more"
-    private static let noQuantization = "weights are used as they are stored"
+    private static let asStored = "weights are used as they are stored"
+    private static let replicas = "every device holds whole models, which share the work"
+    private static let noConvolutions = "text encoders have no convolutions"
+    private static let noOllama = "models are not run by Ollama"
 }

@@ -5,6 +5,8 @@ package import ApusTensor
 /// A model as the fleet sees it: something that can be put on a device, prove itself there, and take work.
 package protocol FleetModel: AnyObject, Sendable {
     var name: String { get }
+    /// The intended device that the model has for itself to run on; nil for all. Stand-ins may have it too.
+    var assignedDevice: DeviceID? { get }
 
     /// Loads the model onto `executor`; nothing runs there yet. Throws the model's own errors and the device's failures.
     func load(onto executor: any Executor) async throws(ApusError)
@@ -16,6 +18,7 @@ package protocol FleetModel: AnyObject, Sendable {
 
     /// `executor`'s lanes take work from now on. `share` is of a batch's token budget, above 0 to 1.
     func open(on executor: any Executor, share: Double, fallback: FallbackStage)
+    func isOpen(on device: DeviceID) -> Bool
     func close(_ device: DeviceID)
     func adjust(_ device: DeviceID, share: Double, fallback: FallbackStage)
 
@@ -25,4 +28,8 @@ package protocol FleetModel: AnyObject, Sendable {
     func refuse(with error: ApusError)
     /// Answers those whose deadline passed while nothing ran.
     func expireWaiting()
+}
+
+extension FleetModel {
+    package var assignedDevice: DeviceID? { nil }
 }

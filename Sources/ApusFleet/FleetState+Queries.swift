@@ -17,11 +17,11 @@ extension FleetState {
         }
     }
 
-    /// Whether a device serves, or may come to serve without anybody's help.
-    var canStillServe: Bool {
+    /// Whether one of `devices` serves, or may come to serve without anybody's help.
+    func canStillServe(on devices: Set<DeviceID>) -> Bool {
         guard !isStopping else { return false }
         return order.contains { device in
-            guard let unit = units[device] else { return false }
+            guard devices.contains(device), let unit = units[device] else { return false }
             return unit.recovery.isServing || (unit.recovery.fallback != .permanent && startFailures[device] == nil)
         }
     }

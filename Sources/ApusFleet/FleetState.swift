@@ -7,6 +7,8 @@ import ApusTensor
 enum FleetEffect: Sendable {
     case start(DeviceID, worker: Int)
     case kill(any Executor)
+    /// It ended by itself: nothing of it is to be kept.
+    case forget(any Executor)
     case prove(DeviceID, worker: Int, times: Int)
     case open(any Executor, share: Double, fallback: FallbackStage)
     case close(DeviceID)
@@ -44,6 +46,7 @@ struct FleetState: Sendable {
     private(set) var units: [DeviceID: Unit]
     let order: [DeviceID]
     private let remedies: FleetRecovery
+    var fallback: RecoveryPolicy.Fallback { remedies.fallback }
     private(set) var plan: RemedyPlan
     private(set) var isStopping = false
     private(set) var servingTime = ServingTime()
@@ -107,14 +110,21 @@ struct FleetState: Sendable {
         return true
     }
 
-    mutating func failedToStart(_ error: ApusError, _ device: DeviceID) {
+    mutating func failedToStart(_ error: ApusError, _ device: DeviceID, worker: Int) {
         startFailures[device] = error
+        guard let executor = takeExecutor(device, worker) else { return }
+        effects.append(.kill(executor))
+    }
+
+    private mutating func takeExecutor(_ device: DeviceID, _ worker: Int) -> (any Executor)? {
+        guard let running = units[device]?.executor, running.worker == worker else { return nil }
         units[device]?.executor = nil
+        return running.executor
     }
 
     mutating func died(_ device: DeviceID, worker: Int, _ cause: WorkerDeath.Cause, now: Int) {
         let running = units[device]?.account.running ?? 0
-        if units[device]?.executor?.worker == worker { units[device]?.executor = nil }
+        if let executor = takeExecutor(device, worker) { effects.append(.forget(executor)) }
         handle(device, .workerDied(worker: worker, WorkerDeath(cause, running: running)), now: now)
     }
 
@@ -182,9 +192,7 @@ struct FleetState: Sendable {
         switch action {
         case .startWorker(let worker): effects.append(.start(device, worker: worker))
         case .killWorker(let worker):
-            guard let running = units[device]?.executor, running.worker == worker else { return }
-            units[device]?.executor = nil
-            effects.append(.kill(running.executor))
+            if let executor = takeExecutor(device, worker) { effects.append(.kill(executor)) }
         case .prove(let worker, let times): effects.append(.prove(device, worker: worker, times: times))
         case .withdraw(_, let reason): effects.append(.note(.warning, "\(device) is withdrawn: \(reason)"))
         case .admit:

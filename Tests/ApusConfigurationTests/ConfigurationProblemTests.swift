@@ -47,6 +47,10 @@ struct ConfigurationProblemTests {
         ("server: [", "a.yaml:2: this is not YAML: did not find expected node content"),
         ("a: 1\n---\nb: 1", "a.yaml:2: this is not YAML: but found another document"),
         ("gpu:\n  fallback_enabled: false\n  device_preference: [cuda, cpu]", "a.yaml:3: gpu.device_preference: there is no cuda device on this machine, and gpu.fallback_enabled is false"),
+        ("gpu: {fallback_enabled: false}\ndevices:\n  fallback: cpu", "a.yaml:3: devices.fallback: 'cpu' contradicts gpu.fallback_enabled: false; take one of them out"),
+        ("devices: {retry_limit: 7, temporary_limit: 6}", "a.yaml:1: devices.retry_limit: 7 is more than devices.temporary_limit, 6"),
+        ("devices:\n  assignment: loose", "a.yaml:2: devices.assignment: \"loose\" is none of report, strict"),
+        ("devices:\n  chaos: cpu:0:oom@1", "a.yaml:2: devices.chaos: unknown key 'chaos'; 'devices' has assignment, cuda_graphs, fallback, health_interval_ms, in_process, list, memory_limit_mb, performance_threshold, plugins, retry_limit, temporary_limit"),
         ("gpu:\n  fallback_enabled: false\n  device_id: 0", "a.yaml:3: gpu.device_id: there is no CUDA device 0 on this machine, and gpu.fallback_enabled is false"),
     ])
     func `each problem in YAML is told with file, line, key and what would be right`(_ row: (text: String, problem: String)) {
@@ -90,7 +94,7 @@ struct ConfigurationProblemTests {
                 timeout_ms: later
             """
         let found = problems(
-            text, environment: ["MAGRAY_BATCH_SIZE": "many", "MAGRAY_USE_TENSORRT": "maybe", "MAGRAY_GPU_FALLBACK_THRESHOLD": "1.5"],
+            text, environment: ["MAGRAY_BATCH_SIZE": "many", "MAGRAY_USE_TENSORRT": "maybe", "MAGRAY_GPU_FALLBACK_THRESHOLD": "-1.5"],
             options: [ConfigurationOption("--port", sets: "server.port", to: ["high"])])
         #expect(found == [
             "a.yaml:3: port: the key is written twice, first in line 2",
@@ -102,7 +106,7 @@ struct ConfigurationProblemTests {
             "a.yaml:11: gpu.batch.timeout_ms: a whole number is wanted, not \"soon\"",
             "environment variable MAGRAY_BATCH_SIZE: gpu.batch.batch_size: a whole number is wanted, not \"many\"",
             "environment variable MAGRAY_USE_TENSORRT: gpu.optimization.use_tensorrt: true or false is wanted, not \"maybe\"",
-            "environment variable MAGRAY_GPU_FALLBACK_THRESHOLD: MAGRAY_GPU_FALLBACK_THRESHOLD: 1.5 is outside 0.0 to 1.0",
+            "environment variable MAGRAY_GPU_FALLBACK_THRESHOLD: devices.performance_threshold: -1.5 is outside 0.0 to 1000.0",
             "option --port: server.port: a whole number is wanted, not \"high\"",
         ])
     }

@@ -5,7 +5,8 @@ import Testing
 
 struct PlatformConfigurationTests {
     @Test func `the YAML file loads to the letter, each key with an effect or a note`() throws {
-        let (configuration, notes) = try Configuration.load(text: PlatformFixtures.yaml, name: "gpu.yaml")
+        let loaded = try Configuration.load(text: PlatformFixtures.yaml, name: "gpu.yaml")
+        let (configuration, notes) = (loaded.configuration, loaded.notes)
         #expect(configuration.batching.preferredSize == 8)
         #expect(configuration.batching.maxSize == 32)
         #expect(configuration.batching.isAdaptive)
@@ -15,7 +16,9 @@ struct PlatformConfigurationTests {
         #expect(configuration.precision == .fp32)
         #expect(configuration.modelAssignments == ["ethics_critic": 0, "fairness_critic": 1, "safety_critic": 2, "precedent_retrieval": 3])
 
-        let effective = ["gpu.batch.max_batch_size"]
+        let effective = [
+            "gpu.batch.max_batch_size", "gpu.monitoring.log_memory_stats", "gpu.monitoring.memory_check_interval", "model_assignments",
+        ]
         let noted = notes.map(\.key)
         #expect(Set(noted).count == noted.count)
         #expect(Set(noted).isDisjoint(with: effective))
@@ -28,7 +31,8 @@ struct PlatformConfigurationTests {
     }
 
     @Test func `the TOML file loads to the letter, each key with an effect or a note`() throws {
-        let (configuration, notes) = try Configuration.load(text: PlatformFixtures.toml, name: "gpu.toml")
+        let loaded = try Configuration.load(text: PlatformFixtures.toml, name: "gpu.toml")
+        let (configuration, notes) = (loaded.configuration, loaded.notes)
         #expect(configuration.batching.preferredSize == 32)
         #expect(configuration.batching.maxSize == 128)
         #expect(configuration.batching.maxWait == .milliseconds(100))
@@ -42,7 +46,8 @@ struct PlatformConfigurationTests {
     }
 
     @Test func `the environment loads to the letter, each variable with an effect or a note`() throws {
-        let (configuration, notes) = try Configuration.load(file: nil, environment: PlatformFixtures.environment)
+        let loaded = try Configuration.load(file: nil, environment: PlatformFixtures.environment)
+        let (configuration, notes) = (loaded.configuration, loaded.notes)
         #expect(configuration.batching.preferredSize == 32)
         #expect(configuration.batching.maxWait == .milliseconds(100))
         #expect(configuration.graphOptimization == .all)
@@ -54,22 +59,34 @@ struct PlatformConfigurationTests {
     }
 
     @Test func `the environment goes before the file`() throws {
-        let (configuration, _) = try Configuration.load(
+        let configuration = try Configuration.load(
             text: PlatformFixtures.yaml, name: "gpu.yaml",
-            environment: ["MAGRAY_BATCH_SIZE": "16", "ONNX_GRAPH_OPTIMIZATION": "disable", "MAGRAY_BATCH_TIMEOUT_MS": "0"])
+            environment: ["MAGRAY_BATCH_SIZE": "16", "ONNX_GRAPH_OPTIMIZATION": "disable", "MAGRAY_BATCH_TIMEOUT_MS": "0"]
+        ).configuration
         #expect(configuration.batching.preferredSize == 16)
         #expect(configuration.batching.maxWait == .zero)
         #expect(configuration.graphOptimization == .none)
     }
 
     @Test func `on a machine with CUDA devices the keys that need them have no note`() throws {
-        let (_, notes) = try Configuration.load(
-            text: PlatformFixtures.toml, name: "gpu.toml", machine: MachineFeatures(cudaDevices: 1))
-        #expect(notes.allSatisfy { !$0.message.contains("CUDA") } && notes.map(\.key).contains("gpu.optimization.use_tensorrt"))
+        let (toml, yaml) = (
+            try Configuration.load(text: PlatformFixtures.toml, name: "gpu.toml", machine: MachineFeatures(cudaDevices: 1)),
+            try Configuration.load(text: PlatformFixtures.yaml, name: "gpu.yaml", machine: MachineFeatures(cudaDevices: 4))
+        )
+        #expect((toml.notes + yaml.notes).allSatisfy { !$0.message.contains("CUDA") })
+        #expect(!toml.notes.map(\.key).contains("gpu.optimization.use_tensorrt"))
+        #expect(toml.notes.first { $0.key == "gpu.optimization.precision" }?.message == "has no effect: all devices run fp32")
+        #expect(toml.configuration.accelerators.usesTensorRT)
+        #expect(yaml.configuration.accelerators.deviceIDs == [0, 1, 2, 3])
+        #expect(!yaml.configuration.accelerators.isMultiple)
+        #expect(yaml.configuration.accelerators.streams == 4)
+        #expect(yaml.configuration.accelerators.allowsTF32)
+        #expect(yaml.configuration.devices.logsMemory)
+        #expect(yaml.configuration.devices.memoryInterval == .seconds(60))
     }
 
     @Test func `a variable that looks like a setting and is none gets a note with the nearest name`() throws {
-        let (_, notes) = try Configuration.load(file: nil, environment: ["APUS_PROT": "1", "APUS_HOME": "x", "PATH": "y"])
+        let notes = try Configuration.load(file: nil, environment: ["APUS_PROT": "1", "APUS_HOME": "x", "PATH": "y"]).notes
         #expect(notes.map(\.description) == ["environment variable APUS_PROT: APUS_PROT: no such setting: did you mean 'APUS_PORT'?"])
     }
 

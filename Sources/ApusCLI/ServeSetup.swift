@@ -1,0 +1,70 @@
+import Apus
+import ApusConfiguration
+import ApusDevices
+import ApusErrors
+import ApusSimulation
+import ApusTensor
+import Logging
+
+/// Everything that is decided before a server starts anything: settings, models, devices. Whatever is wrong is an error by then.
+struct ServeSetup {
+    let settings: ServeSettings
+    let models: [ServeSettings.PlannedModel]
+    let planned: PlannedFleet
+    let execution: Execution
+    private let notes: [ConfigurationNote]
+    private let search: GPUSearch
+    private let chaos: String?
+
+    /// Throws `invalid_configuration`, `model_not_found`, `engine_missing`, and `invalid_value` for what the command line asks for and cannot
+    /// have.
+    static func make(
+        file: String?, environment: [String: String], options: [ConfigurationOption], installation: Installation, chaos: String?
+    ) async throws(ApusError) -> ServeSetup {
+        guard let executable = Installation.runningExecutable else {
+            throw ApusError(.fileUnreadable, "the path of this program is not known, so that no process can be started from it")
+        }
+        let search = GPUSearch(executable: executable, environment: environment)
+        let list = options.last { $0.key == "devices.list" }?.values.last ?? environment["APUS_DEVICES"] ?? ""
+        let finding = Self.cannotMeanGPUs(list) ? GPUSearch.Finding() : await search.run()
+        let (settings, notes) = try ServeSettings.read(
+            file: file, environment: environment, options: options, machine: MachineFeatures(cudaDevices: finding.gpus.count))
+        let models = try settings.models(installation)
+        let execution: Execution = settings.configuration.devices.isInProcess ? .inProcess : .workers(executable: executable)
+        let wishes = try settings.deviceWishes { installation.cacheDirectory($0) }
+        let library = try installation.engineLibrary()
+        let inventory = try await EngineOffer.inventory(
+            finding, topology: .current, engineLibrary: library, plugins: settings.plugins, execution: execution)
+        var planned = try FleetPlanner(
+            wishes, inventory, engineLibrary: library, models: models.map { FleetPlanner.Need($0.id) }, links: finding.links
+        ).plan()
+        planned.notes = finding.notes.map { PlannedFleet.Note(.info, $0) } + planned.notes
+        if let chaos { planned = try planned.failing(try ChaosScript(chaos, devices: planned.devices), execution: execution) }
+        return ServeSetup(
+            settings: settings, models: models, planned: planned, execution: execution, notes: notes, search: search, chaos: chaos)
+    }
+
+    /// Tells what was decided, and what of it may surprise.
+    func announce(_ logger: Logger) {
+        for note in notes { logger.notice("\(note)") }
+        for note in planned.notes { logger.log(level: note.level == .warning ? .warning : .info, "\(note.text)") }
+        for decision in planned.decisions where decision.outcome != .passedOver {
+            logger.info("\(decision.device) \(decision.outcome == .chosen ? "is used" : "stands by"): \(decision.reason)")
+        }
+        for (model, device) in planned.assignments.sorted(by: { $0.key < $1.key }) { logger.info("\(model) is assigned to \(device)") }
+        if let chaos { logger.warning("CHAOS: this server fails on purpose: \(chaos)") }
+    }
+
+    func sampling(of room: EngineRoom) throws(ApusError) -> DeviceSampling {
+        let interval = settings.configuration.devices.healthInterval
+        return try DeviceSampling(
+            room.fleet, planned.fleet, command: search.monitor(every: interval), interval: interval, metrics: room.metrics,
+            logger: Logger(label: "apus.devices"))
+    }
+
+    /// Whether a list that goes before every other names no GPU, so that none is looked for.
+    private static func cannotMeanGPUs(_ list: String) -> Bool {
+        guard case .named(let selectors)? = try? DeviceList(list) else { return false }
+        return !selectors.contains { $0.kind == .cuda }
+    }
+}
