@@ -13,7 +13,6 @@ package final class Fleet: Sendable {
     let metrics: DeviceMetrics
     let state: NIOLockedValueBox<FleetState>
     private let models = NIOLockedValueBox<[any FleetModel]>([])
-    let settling = Settling()
     private let waiters = NIOLockedValueBox<[ServingWaiter]>([])
     private let ticking = NIOLockedValueBox<Task<Void, Never>?>(nil)
     private let origin = ContinuousClock.now
@@ -188,16 +187,13 @@ extension Fleet {
         case .note(let level, let text): logger.log(level: level.logLevel, "\(text)")
         case .changed(let device, let stage, let fallback, let weight, let isServing):
             metrics.changed(device, stage: stage, fallback: fallback, weight: weight, isServing: isServing)
-            settleAssignments(to: device)
         case .began(let device): state.withLockedValue { $0.units[device]?.member.faults }?.beganServing()
         case .recovered(let device, let seconds): metrics.recovered(device, seconds: seconds)
         case .retired(let device): metrics.removed(device)
         }
     }
 
-    var currentModels: [any FleetModel] { models.withLockedValue { $0 } }
-
-    var noDevice: ApusError {
+    private var noDevice: ApusError {
         let reasons = state.withLockedValue { state in
             state.order.compactMap { device in state.units[device]?.recovery.lastReason.map { "\(device): \($0)" } }
         }
@@ -235,7 +231,7 @@ extension Fleet {
     private func loadAll(_ executor: any Executor) async throws(ApusError) {
         var loaded: [any FleetModel] = []
         while let next = models.withLockedValue({ $0.first { model in !loaded.contains { $0 === model } } }) {
-            if mayHave(next, executor.device) { try await next.load(onto: executor) }
+            try await next.load(onto: executor)
             loaded.append(next)
         }
     }
@@ -262,7 +258,7 @@ extension Fleet {
 
     /// Nil when somebody outside ended the executor, or it had ended before, of which it tells by itself.
     private func proveOnce(_ executor: any Executor) async -> KnownAnswer? {
-        for model in models.withLockedValue({ $0 }) where mayHave(model, executor.device) {
+        for model in models.withLockedValue({ $0 }) {
             do throws(ApusError) {
                 // One that was added since the worker loaded the others is loaded now.
                 try await model.load(onto: executor)
@@ -289,10 +285,7 @@ extension Fleet {
     private func place(_ model: any FleetModel) async throws(ApusError) {
         var failure: ApusError?
         while true {
-            let (serving, hope) = state.withLockedValue { state in
-                let devices = state.devices(for: model.assignedDevice)
-                return (state.servingExecutors.filter { devices.contains($0.0.device) }, state.canStillServe(on: devices))
-            }
+            let (serving, hope) = state.withLockedValue { ($0.servingExecutors, $0.canStillServe) }
             for (executor, share, fallback) in serving {
                 do throws(ApusError) {
                     try await model.load(onto: executor)
@@ -305,7 +298,7 @@ extension Fleet {
                 }
             }
             guard hope else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
-            await nextChange(for: model)
+            await nextChange()
             guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
         }
     }
@@ -313,7 +306,7 @@ extension Fleet {
     /// The other devices follow side by side; one that cannot have the model does without it, which is said.
     private func placeRest(_ model: any FleetModel, after first: any Executor) async {
         await withDiscardingTaskGroup { group in
-            for (executor, share, fallback) in state.withLockedValue({ $0.servingExecutors }) where executor !== first && mayHave(model, executor.device) {
+            for (executor, share, fallback) in state.withLockedValue({ $0.servingExecutors }) where executor !== first {
                 group.addTask {
                     do throws(ApusError) {
                         try await model.load(onto: executor)
@@ -327,20 +320,11 @@ extension Fleet {
         }
     }
 
-    /// Whether `device` is one that `model` may run on.
-    private func mayHave(_ model: any FleetModel, _ device: DeviceID) -> Bool {
-        state.withLockedValue { $0.devices(for: model.assignedDevice).contains(device) }
-    }
-
-    private func nextChange(for model: any FleetModel) async {
+    private func nextChange() async {
         await withCheckedContinuation { continuation in
             waiters.withLockedValue { $0.append(ServingWaiter(continuation: continuation)) }
             // What happened between the look and the wait must not be missed.
-            let isOver = state.withLockedValue { state in
-                let devices = state.devices(for: model.assignedDevice)
-                return state.servingExecutors.contains { devices.contains($0.0.device) } || !state.canStillServe(on: devices)
-            }
-            if isOver { wakeWaiters() }
+            if state.withLockedValue({ !$0.servingExecutors.isEmpty || !$0.canStillServe }) { wakeWaiters() }
         }
     }
 
