@@ -105,9 +105,9 @@ let package = Package(
             name: "ApusCLI",
             dependencies: [
                 "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusBatching", "ApusDevices",
-                "ApusEmbeddings", "ApusFleet", "ApusSimulation", "ApusWorkerHost",
+                "ApusEmbeddings", "ApusFleet", "ApusSimulation", "ApusWorkerHost", "ApusWorkers",
                 "ApusService", "ApusHTTP", "ApusObservability", "ApusConfiguration", .argumentParser, .logging, .metrics,
-                .nioConcurrencyHelpers,
+                .nioConcurrencyHelpers, .nioCore, .nioHTTP1, .nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(

@@ -2,6 +2,7 @@ import ApusDevices
 import ApusExecution
 import ApusFleet
 import ApusService
+import ApusTensor
 
 extension DeviceDescription {
     /// Without the models, which the fleet does not know by their names.

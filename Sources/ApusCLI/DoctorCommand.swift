@@ -2,14 +2,19 @@ import Apus
 import ApusBatching
 import ApusDevices
 import ApusErrors
+import ApusFleet
 import ApusJSON
+import ApusService
 import ApusTensor
+import ApusWorkers
 import ArgumentParser
 import Foundation
+import Logging
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "doctor", abstract: "Check the engine, the default model, the port and the threads, and say what to do.")
+        commandName: "doctor",
+        abstract: "Check the engine, a worker with the default model, GPUs, the port and the cores, and say what to do.")
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -25,39 +30,92 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let installation = model.installation
-        var checks: [Check] = []
-        var room: EngineRoom?
-        do throws(ApusError) {
-            let engine = try EngineFacts(installation)
-            checks.append(
-                Check("engine", .ok, "ONNX Runtime \(engine.version) with \(engine.providers.joined(separator: ", ")), \(engine.library)"))
-            room = try EngineRoom(installation: installation)
-        } catch {
-            checks.append(Check("engine", error))
-        }
-        checks.append(await checkModel(installation, room))
+        let machine = try await MachineInventory.look(installation)
+        var checks = [checkEngine(machine, installation)]
+        checks += await checkWorker(installation)
+        checks.append(checkSharedMemory())
+        checks.append(checkGPUs(machine))
         checks.append(checkPort())
-        checks.append(checkThreads())
+        checks.append(checkThreads(machine.cpu))
+        checks.append(checkCores(machine.cpu))
         try report(checks)
         if checks.contains(where: { $0.status == .failed }) { throw ExitCode(ApusCommand.ExitStatus.failed.rawValue) }
     }
 
-    private func checkModel(_ installation: Installation, _ room: EngineRoom?) async -> Check {
-        let name = model.model ?? Installation.defaultModel
+    private func checkEngine(_ machine: MachineInventory, _ installation: Installation) -> Check {
         do throws(ApusError) {
-            let directory = try installation.modelDirectory(name)
-            guard let room else { return Check("model", .warning, "\(directory) was not tried: there is no engine") }
-            let ready = try await room.load(directory: directory, precision: model.precision, limits: try BatchLimits())
+            let offer = try machine.engine.get()
             return Check(
-                "model", .ok,
-                "\(ready.name) gives its known answer in \(ready.precision.rawValue) on \(Self.proofs(ready))")
+                "engine", .ok,
+                "ONNX Runtime \(offer.version) with \(offer.providers.joined(separator: ", ")), \(try installation.engineLibrary())")
         } catch {
-            return Check("model", error)
+            return Check("engine", error)
         }
+    }
+
+    /// The model in a worker process, as a server has it: the worker says who it is, and the model gives its known answer in it.
+    private func checkWorker(_ installation: Installation) async -> [Check] {
+        let name = model.model ?? Installation.defaultModel
+        var logger = Logger(label: "apus.devices")
+        logger.logLevel = .critical
+        let room: EngineRoom
+        let directory: String
+        do throws(ApusError) {
+            directory = try installation.modelDirectory(name)
+            room = try EngineRoom(
+                installation: installation, execution: .workers(executable: try MachineInventory.executable()), logger: logger)
+        } catch {
+            return [Check("worker", .warning, "none was started: there is no engine, or no model to run in it"), Check("model", error)]
+        }
+        let began = ContinuousClock.now
+        let answer: Check
+        do throws(ApusError) {
+            let ready = try await room.load(directory: directory, precision: model.precision, limits: try BatchLimits())
+            answer = Check(
+                "model", .ok, "\(ready.name) gives its known answer in \(ready.precision.rawValue) on \(Self.proofs(ready))")
+        } catch {
+            answer = Check("model", error)
+        }
+        let milliseconds = Int(began.duration(to: .now) / .milliseconds(1))
+        let device = room.fleet.status().devices.first
+        await room.shutdown()
+        guard let identity = device?.identity else {
+            let reason = device?.lastReason.map { ": \($0)" } ?? ""
+            return [Check("worker", .failed, "no worker process came up\(reason)", advice: "Serve with --in-process, which needs none"), answer]
+        }
+        return [
+            Check(
+                "worker", .ok,
+                "process \(identity.pid) said hello with ONNX Runtime \(identity.engineVersion); start, model and known answer took \(milliseconds) ms"),
+            answer,
+        ]
     }
 
     private static func proofs(_ ready: ReadyModel) -> String {
         ready.cosines.sorted { $0.key < $1.key }.map { "\($0.key) (cosine \($0.value))" }.joined(separator: ", ")
+    }
+
+    private func checkSharedMemory() -> Check {
+        do throws(ApusError) {
+            var region = try SharedRegion.create(limit: Self.regionBytes)
+            try region.reserve(Self.regionBytes)
+            return Check("shared memory", .ok, "\(region.byteCount >> 20) MiB between two processes can be had")
+        } catch {
+            return Check("shared memory", error)
+        }
+    }
+
+    private static let regionBytes = 16 << 20
+
+    private func checkGPUs(_ machine: MachineInventory) -> Check {
+        if let absence = machine.absence { return Check("gpus", .ok, "none: \(absence)") }
+        let gpus = machine.search.gpus.map { "\($0.device) \($0.name) (\($0.health.verdict))" }.joined(separator: ", ")
+        let sick = machine.search.gpus.flatMap { gpu in gpu.health.findings.map { "\(gpu.device) \($0.text)" } }
+        guard sick.isEmpty else { return Check("gpus", .warning, "\(gpus): \(sick.joined(separator: "; "))", advice: "`apus gpu info` tells more") }
+        if let offer = try? machine.engine.get(), !offer.providers.contains("CUDAExecutionProvider") {
+            return Check("gpus", .warning, "\(gpus), which this engine has no provider for", advice: "Install onnxruntime-gpu and name the libonnxruntime.so in its folder onnxruntime/capi in APUS_ENGINE")
+        }
+        return Check("gpus", .ok, "\(gpus), driver \(machine.driver.version ?? "unknown"), CUDA up to \(machine.driver.cuda ?? "unknown")")
     }
 
     private func checkPort() -> Check {
@@ -85,16 +143,24 @@ struct DoctorCommand: AsyncParsableCommand {
             : Check("port", .warning, "port \(port) is in use on 127.0.0.1", advice: "Serve on another with --port")
     }
 
-    private func checkThreads() -> Check {
-        let cores = CPUTopology.current.available
+    private func checkThreads(_ cpu: CPUTopology) -> Check {
+        let cores = cpu.available
         return Check("threads", .ok, "\(cores) core\(cores == 1 ? "" : "s") for computing, one lane on each")
+    }
+
+    private func checkCores(_ cpu: CPUTopology) -> Check {
+        let sets = cpu.partition(into: 2)
+        let halves = sets.map { CPUTopology.ranges($0.cores) }.joined(separator: " and ")
+        let isShared = sets.contains(where: \.isShared)
+        return Check("cores", .ok, "\(cpu.sentence); --devices cpu:2 has \(halves), \(isShared ? "shared" : "disjoint")")
     }
 
     private func report(_ checks: [Check]) throws {
         guard json else {
             for check in checks {
-                try Terminal.standardOutput("\(check.status.rawValue.uppercased().padding(toLength: 8, withPad: " ", startingAt: 0))\(check.name): \(check.detail)\n")
-                if let advice = check.advice { try Terminal.standardOutput("        \(advice)\n") }
+                let status = check.status.rawValue.uppercased().padding(toLength: 8, withPad: " ", startingAt: 0)
+                try Terminal.standardOutput(Paragraph("\(check.name): \(check.detail)", first: status).text)
+                if let advice = check.advice { try Terminal.standardOutput(Paragraph(advice, first: "        ").text) }
             }
             return
         }

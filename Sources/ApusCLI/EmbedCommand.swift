@@ -4,6 +4,7 @@ import ApusJSON
 public import ApusTensor
 public import ArgumentParser
 import Foundation
+import Logging
 
 struct EmbedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -33,6 +34,8 @@ struct EmbedCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        // Standard error is for the one line that says why the command failed.
+        LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
         if let output { try NumpyArray.checkWritable(output) }
         let texts = try self.texts.isEmpty ? TextLines.read(file ?? "-") : self.texts
         let embedder = try await Embedder.load(

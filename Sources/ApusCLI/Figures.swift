@@ -7,6 +7,7 @@ enum Figures {
     /// Three digits, or all that stand before the point.
     static func number(_ value: Double?) -> String {
         guard let value, value.isFinite else { return unknown }
+        guard value != 0 else { return "0" }
         let size = abs(value)
         return String(format: size >= 99.95 ? "%.0f" : size >= 9.995 ? "%.1f" : "%.2f", value)
     }

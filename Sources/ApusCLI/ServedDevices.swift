@@ -1,3 +1,4 @@
+import ApusDevices
 import ApusErrors
 import ApusFleet
 import ApusService

@@ -14,7 +14,7 @@ struct ModelTraces: Sendable {
     var model: String
     var steps: [Step] = []
 
-    /// Writes one trace of all steps and returns its path. Times count from the beginning of the recording, and every event tells its step.
+    /// Writes one trace of all steps and returns its path, where it appears when it is whole. Times count from the beginning of the recording, and every event tells its step.
     func write(to folder: URL, device: DeviceID, began: Date) throws -> String {
         let base = "\(device.kind.rawValue)\(device.index)-\(Self.fileName(model))-\(Self.timestamp(began))"
         var file = folder.appendingPathComponent("\(base).json")
@@ -23,6 +23,14 @@ struct ModelTraces: Sendable {
             copy += 1
             file = folder.appendingPathComponent("\(base)-\(copy).json")
         }
+        let unfinished = folder.appendingPathComponent(".\(UUID().uuidString).json")
+        defer { try? FileManager.default.removeItem(at: unfinished) }
+        try writeEvents(to: unfinished)
+        try FileManager.default.moveItem(at: unfinished, to: file)
+        return file.path
+    }
+
+    private func writeEvents(to file: URL) throws {
         var separator = "[\n"
         try Data().write(to: file)
         let handle = try FileHandle(forWritingTo: file)
@@ -36,7 +44,6 @@ struct ModelTraces: Sendable {
             }
         }
         try handle.write(contentsOf: Data((separator == "[\n" ? "[]\n" : "\n]\n").utf8))
-        return file.path
     }
 
     /// The file that the engine made for `step`: it puts the time of day behind the prefix.

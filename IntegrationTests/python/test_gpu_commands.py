@@ -1,0 +1,261 @@
+"""`apus gpu …` and `apus doctor` as an operator types them, and the routes behind `gpu status`."""
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import apus
+
+DONE, FAILED, USAGE = 0, 1, 2
+WIDTH = 80
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A server with two logical CPU devices, each in a worker process of its own."""
+    with apus.Server("--devices", "cpu:2") as running:
+        until(lambda: all(device["state"] == "serving" and device["models"] for device in devices(running)))
+        yield running
+        assert running.process.poll() is None, running.output()
+
+
+def devices(server):
+    reply = server.get("/v1/devices")
+    assert reply.status == 200, reply
+    return reply.json["devices"]
+
+
+def until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so within {seconds} s"
+        time.sleep(0.05)
+
+
+def document(result, status=DONE):
+    assert result.returncode == status, result.stderr
+    assert len(result.stdout.splitlines()) == 1
+    return json.loads(result.stdout)
+
+
+def table(result, status=DONE, words=()):
+    """The text of a command, checked for what holds of all of them."""
+    assert result.returncode == status, result.stderr
+    too_wide = [line for line in result.stdout.splitlines() if len(line) > WIDTH and re.search(r"\S\s+\S", line.strip())]
+    assert not too_wide, too_wide
+    assert "\x1b" not in result.stdout, "plain when nobody watches"
+    for word in words:
+        assert word in result.stdout, result.stdout
+    return result.stdout
+
+
+# --- gpu info
+
+def test_info_tells_the_cpu_the_engine_and_whether_there_are_gpus():
+    info = document(apus.run("gpu", "info", "--json"))
+    cpu = next(device for device in info["devices"] if device["kind"] == "cpu")
+    assert cpu["device"] == "cpu:0" and cpu["name"] and cpu["gpu"] is None
+    assert set(cpu["cpu"]["cores"]) == os.sched_getaffinity(0)
+    assert 1 <= cpu["cpu"]["available"] <= len(cpu["cpu"]["cores"])
+    gpus = [device for device in info["devices"] if device["kind"] == "cuda"]
+    assert info["nvml"]["available"] == bool(gpus)
+    assert bool(info["nvml"]["reason"]) != bool(gpus)
+    assert all(gpu["uuid"].startswith("GPU-") for gpu in gpus)
+    assert re.fullmatch(r"1\.\d+\.\d+.*", info["engine"]["version"])
+    assert "CPUExecutionProvider" in info["engine"]["providers"] and info["engine"]["error"] is None
+    text = table(apus.run("gpu", "info"), words=["ONNX Runtime " + info["engine"]["version"]])
+    assert ("no NVIDIA GPU" in text) == (not gpus)
+
+
+def test_info_goes_on_without_an_engine(tmp_path):
+    info = document(apus.run("gpu", "info", "--json", APUS_ENGINE=str(tmp_path / "missing.so")))
+    assert "missing.so" in info["engine"]["error"]
+    assert info["devices"]
+
+
+@pytest.mark.parametrize("plugin", ["", "openvino", "nothing=x.so", "openvino="])
+def test_info_refuses_plugins_that_are_none(plugin):
+    result = apus.run("gpu", "info", "--plugin", plugin)
+    assert result.returncode == USAGE
+    assert "KIND=LIBRARY" in result.stderr
+
+
+def test_info_tells_of_a_plugin_that_does_not_load(tmp_path):
+    library = tmp_path / "provider.so"
+    library.write_text("not a library")
+    info = document(apus.run("gpu", "info", "--json", "--plugin", f"openvino={library}"))
+    (refused,) = info["engine"]["refused"]
+    assert refused["reason"]
+    table(apus.run("gpu", "info", "--plugin", f"openvino={library}"), words=["cannot be used"])
+
+
+# --- gpu status
+
+def test_status_of_a_server(pair):
+    pair.embed(["one", "two", "three"])
+    until(lambda: all(device["memory"] and device["memory"]["allocated_mb"] > 0 for device in devices(pair)))
+    status = document(apus.run("gpu", "status", "--json", "--url", pair.base))
+    assert status["server"] == pair.base
+    assert [device["device"] for device in status["devices"]] == ["cpu:0", "cpu:1"]
+    assert status["remedy"] == "none" and status["capacity"] == 1 and status["fallback_rate"] == 0
+    assert status["chaos"] is None and status["uptime_pct"] > 0 and status["engine"].startswith("ONNX Runtime 1.")
+    assert status["average_latency_ms"] > 0 and status["texts_per_second"] > 0
+    workers = pair.processes()[1:]
+    for device in status["devices"]:
+        assert device["state"] == "serving" and device["stage"] == "healthy" and device["health"]["verdict"] == "healthy"
+        assert device["pid"] in workers and device["gpu"] is None and device["serves_as"] == "none"
+        assert device["models"] == [apus.DEFAULT_MODEL]
+        assert set(device["memory"]) == {"allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct"}
+        assert device["memory"]["total_mb"] >= device["memory"]["reserved_mb"] >= device["memory"]["allocated_mb"] > 0
+    assert sum(device["sequences"] for device in status["devices"]) >= 3
+    table(apus.run("gpu", "status", "--url", pair.base), words=["cpu:0", "cpu:1", "serving", "capacity 100 %", pair.base])
+    table(apus.run("gpu", "status", "--url", pair.base + "/"), words=["cpu:1"])
+
+
+def test_status_counts_a_worker_that_was_killed(pair):
+    before = {device["device"]: device for device in devices(pair)}
+    os.kill(before["cpu:1"]["pid"], signal.SIGKILL)
+    until(lambda: devices(pair)[1]["restarts"] == before["cpu:1"]["restarts"] + 1 and devices(pair)[1]["state"] == "serving")
+    after = {device["device"]: device for device in document(apus.run("gpu", "status", "--json", "--url", pair.base))["devices"]}
+    assert after["cpu:1"]["pid"] != before["cpu:1"]["pid"]
+    assert after["cpu:1"]["last_reason"]["code"] == "worker_killed"
+    assert after["cpu:0"]["pid"] == before["cpu:0"]["pid"] and after["cpu:0"]["restarts"] == before["cpu:0"]["restarts"]
+    until(lambda: devices(pair)[1]["memory"] is not None)
+
+
+def test_probe_answers_with_the_device(pair):
+    line = document(apus.run("gpu", "status", "--json", "--url", pair.base, "--probe", "cpu:0"))
+    assert line["device"] == "cpu:0"
+    table(apus.run("gpu", "status", "--url", pair.base, "--probe", "cpu:1"), words=["cpu:1"])
+    result = apus.run("gpu", "status", "--url", pair.base, "--probe", "cuda:9")
+    assert result.returncode == FAILED
+    assert "cuda:9" in result.stderr and "cpu:0, cpu:1" in result.stderr
+    assert apus.run("gpu", "status", "--url", pair.base, "--probe", "everything").returncode == USAGE
+
+
+def test_status_without_a_server_there():
+    result = apus.run("gpu", "status", "--url", f"http://127.0.0.1:{apus.free_port()}")
+    assert result.returncode == FAILED
+    assert len(result.stderr.strip().splitlines()) == 1 and "no server answers" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8080", "https://127.0.0.1", "http://", "http://127.0.0.1:99999", "http://a?b"])
+def test_status_refuses_addresses_that_are_none(url):
+    result = apus.run("gpu", "status", "--url", url)
+    assert result.returncode == USAGE
+    assert "--url" in result.stderr
+
+
+def test_status_of_something_else_that_listens(tmp_path):
+    import http.server
+    import threading
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        result = apus.run("gpu", "status", "--url", f"http://127.0.0.1:{stranger.server_port}")
+        stranger.shutdown()
+    assert result.returncode == FAILED
+    assert "no Apus server" in result.stderr
+
+
+def test_status_of_the_machine_when_nothing_listens():
+    import socket
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8080)) == 0:
+            pytest.skip("something listens on the default port of this machine")
+    status = document(apus.run("gpu", "status", "--json"))
+    assert status["server"] is None
+    assert status["devices"][-1]["device"] == "cpu:0" and status["devices"][-1]["state"] == "unused"
+    table(apus.run("gpu", "status"), words=["No server answers", "cpu:0", "unused"])
+
+
+# --- the routes behind it
+
+def test_caches_are_cleared_and_steps_are_profiled(pair):
+    reply = pair.post("/v1/devices/clear_cache", b"")
+    assert reply.status == 200 and [device["device"] for device in reply.json["devices"]] == ["cpu:0", "cpu:1"]
+    assert pair.post("/v1/devices/cpu:1/clear_cache", b"").json["memory"]["allocated_mb"] > 0
+    folder = None
+    for device in ("cpu:0", "cpu:1"):
+        reply = pair.post(f"/v1/devices/{device}/profile", {"steps": 2})
+        assert reply.status == 202, reply
+        folder = reply.json["directory"]
+    assert os.path.realpath(folder) == os.path.realpath(os.path.join(pair.folder.name, "logs/gpu_profiles"))
+
+    def profiles():
+        pair.embed([f"text {number}" for number in range(64)])
+        return [name for name in os.listdir(folder) if not name.startswith(".")]
+    until(lambda: len(profiles()) >= 1)
+    events = json.load(open(os.path.join(folder, profiles()[0])))
+    assert {event["args"]["step"] for event in events} == {1, 2}
+    assert any(event["name"] == "model_run" and event["dur"] > 0 for event in events)
+    for steps in (0, -1, 1_000_000):
+        reply = pair.post("/v1/devices/cpu:0/profile", {"steps": steps})
+        assert reply.status == 400 and reply.error["code"] == "invalid_value" and reply.error["param"] == "steps", reply
+
+
+def test_readiness_tells_capacity_and_failures_on_purpose(pair):
+    ready = pair.get("/health/ready").json
+    assert (ready["capacity"], ready["remedy"], ready["chaos"]) == (1, "none", None)
+    with apus.Server("--devices", "cpu:2", "--chaos", "cpu:1:slow@1000000") as chaotic:
+        assert chaotic.get("/health/ready").json["chaos"] == "cpu:1:slow@1000000"
+        table(apus.run("gpu", "status", "--url", chaotic.base), words=["TEST MODE", "cpu:1:slow@1000000"])
+
+
+# --- gpu benchmark and gpu explain
+
+def test_benchmark_measures_every_device_against_the_cpu():
+    result = apus.run("gpu", "benchmark", "--devices", "cpu:2", "--batches", "1,8", "--seconds", "0.2", "--json")
+    measured = document(result)
+    assert measured["model"] == apus.DEFAULT_MODEL and measured["failures"] == []
+    assert [(row["device"], row["batch"]) for row in measured["results"]] == [
+        (device, batch) for device in ("cpu", "cpu:0", "cpu:1") for batch in (1, 8)]
+    for row in measured["results"]:
+        assert row["latency_ms"] > 0 and row["rounds"] >= 3 and row["precision"] == "fp32"
+        assert row["texts_per_second"] == pytest.approx(row["batch"] * 1000 / row["latency_ms"])
+        cpu = next(other for other in measured["results"] if (other["device"], other["batch"]) == ("cpu", row["batch"]))
+        assert row["speedup"] == pytest.approx(cpu["latency_ms"] / row["latency_ms"])
+    table(apus.run("gpu", "benchmark", "--batches", "2", "--seconds", "0.1"), words=["cpu", "SPEED-UP", "1.00x"])
+
+
+@pytest.mark.parametrize("arguments", [("--batches", ""), ("--batches", "0"), ("--batches", "1,,2"), ("--batches", "9999"), ("--seconds", "0")])
+def test_benchmark_refuses_sizes_that_are_none(arguments):
+    assert apus.run("gpu", "benchmark", *arguments).returncode == USAGE
+
+
+def test_benchmark_of_a_device_that_is_not_there():
+    result = apus.run("gpu", "benchmark", "--devices", "cuda:63", "--batches", "1")
+    assert result.returncode == USAGE and "--devices" in result.stderr and "cuda:63" in result.stderr
+
+
+def test_explain_tells_why():
+    decisions = document(apus.run("gpu", "explain", "--json"))["decisions"]
+    assert any(entry["device"] == "cpu:0" for entry in decisions)
+    assert all(entry["outcome"] in ("chosen", "stand_in", "passed_over") and entry["reason"] for entry in decisions)
+    named = document(apus.run("gpu", "explain", "--devices", "cpu:2", "--json"))["decisions"]
+    assert {entry["device"] for entry in named if entry["outcome"] == "chosen"} == {"cpu:0", "cpu:1"}
+    table(apus.run("gpu", "explain", "--devices", "cpu:2"), words=["cpu:0", "cpu:1", "chosen"])
+    result = apus.run("gpu", "explain", "--devices", "cpu:x")
+    assert result.returncode == USAGE and "cpu:x" in result.stderr
+
+
+# --- doctor
+
+def test_doctor_looks_at_workers_and_devices():
+    checks = {check["name"]: check for check in document(apus.run("doctor", "--json"))["checks"]}
+    assert {"engine", "worker", "model", "shared memory", "gpus", "port", "threads", "cores"} <= set(checks)
+    assert checks["worker"]["status"] == checks["shared memory"]["status"] == checks["cores"]["status"] == "ok"
+    assert re.search(r"process \d+ said hello with ONNX Runtime 1\.", checks["worker"]["detail"])
+    table(apus.run("doctor"), words=["worker: process", "shared memory", "cores"])

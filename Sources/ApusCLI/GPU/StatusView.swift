@@ -1,0 +1,92 @@
+import ApusErrors
+import ApusJSON
+
+/// The status of a server's devices as tables, made of what `GET /v1/devices` answers.
+struct StatusView {
+    /// One row of each table, and what is to be said about the device.
+    struct Device {
+        let name: String
+        let standing: [String]
+        let hardware: [String]
+        let remarks: [String]
+    }
+
+    let devices: [Device]
+    let summary: [String]
+
+    /// Throws `invalid_value` for anything that no Apus answers.
+    init(_ report: JSONReader) throws(ApusError) {
+        var devices: [Device] = []
+        for value in try report.array("devices") { devices.append(try Device(try JSONReader(value, place: "devices."))) }
+        self.devices = devices
+        summary = try Self.summary(report)
+    }
+
+    /// The report's own lines, without those about devices.
+    private static func summary(_ report: JSONReader) throws(ApusError) -> [String] {
+        var lines: [String] = []
+        let served = try report.optionalNumber("uptime_pct").map { ", served \(Figures.percent($0 / 100)) of the time" } ?? ""
+        let engine = try report.optionalString("engine") ?? "no engine yet"
+        lines.append("\(engine), up \(Figures.duration(try report.number("uptime_seconds")))\(served)")
+        let latency = try report.optionalNumber("average_latency_ms").map { "\(Figures.number($0)) ms a batch" } ?? "no batch yet"
+        lines.append(
+            "capacity \(Figures.percent(try report.number("capacity"))), remedy \(try report.string("remedy")), fallback rate \(Figures.percent(try report.number("fallback_rate"))), \(latency), \(Figures.number(try report.number("texts_per_second"))) texts/s")
+        if let chaos = try report.optionalString("chaos") { lines.append("TEST MODE: it fails on purpose: \(chaos)") }
+        return lines
+    }
+
+    var text: String {
+        summary.map { Paragraph($0).text }.joined() + "\n" + Self.tables(devices)
+    }
+
+    /// The tables, and the remarks under them.
+    static func tables(_ devices: [Device]) -> String {
+        var text = TextTable(Device.standingHeadings, devices.map(\.standing), shortened: 2).text
+        text += "\n" + TextTable(Device.hardwareHeadings, devices.map(\.hardware), shortened: 4).text
+        let remarks = devices.flatMap { device in device.remarks.map { Paragraph($0, first: "\(device.name): ").text } }
+        if !remarks.isEmpty { text += "\n" + remarks.joined() }
+        return text
+    }
+}
+
+extension StatusView.Device {
+    static let standingHeadings = ["DEVICE", "STATE", "STAGE", "GRADE", "MS/BATCH", "TEXTS/S", "RESTARTS", "PID"]
+    static let hardwareHeadings = ["DEVICE", "MEMORY", "TEMP", "CUDA", "DRIVER", "TENSORRT", "LANES", "HEALTH"]
+
+    init(_ device: JSONReader) throws(ApusError) {
+        name = try device.string("device")
+        let state = try device.string("state")
+        standing = [
+            name, state, try device.string("stage"), try device.optionalString("grade") ?? Figures.unknown,
+            Figures.number(try device.optionalNumber("average_latency_ms")), Figures.number(try device.number("texts_per_second")),
+            String(try device.integer("restarts")), try device.optionalInteger("pid").map(String.init) ?? Figures.unknown,
+        ]
+        let (gpu, memory, health) = (try device.optionalReader("gpu"), try device.optionalReader("memory"), try device.reader("health"))
+        let verdict = try health.string("verdict")
+        hardware = [
+            name, try Self.memory(gpu, memory), try gpu?.optionalInteger("temperature_celsius").map { "\($0) C" } ?? Figures.unknown,
+            try gpu?.optionalString("cuda_version") ?? Figures.unknown, try gpu?.optionalString("driver_version") ?? Figures.unknown,
+            try device.bool("tensorrt") ? "on" : "off", String(try device.integer("lanes")), verdict,
+        ]
+        var remarks: [String] = []
+        if state != "serving", let reason = try device.optionalReader("last_reason") {
+            remarks.append("\(state): \(try reason.string("text"))")
+        }
+        if let servesAs = try device.optionalString("serves_as"), servesAs != "none" {
+            remarks.append("stands in for devices that are away, fallback \(servesAs)")
+        }
+        for value in try health.array("findings") {
+            let finding = try JSONReader(value, place: "findings.")
+            remarks.append("\(try finding.string("outcome")): \(try finding.string("text"))")
+        }
+        self.remarks = remarks
+    }
+
+    /// What the driver counts, by any process, before what the engine's allocators hold.
+    private static func memory(_ gpu: JSONReader?, _ memory: JSONReader?) throws(ApusError) -> String {
+        if let driver = try gpu?.optionalReader("memory") {
+            return Figures.memory(try driver.number("used_mb"), of: try driver.number("total_mb"))
+        }
+        return Figures.memory(try memory?.number("reserved_mb"), of: try memory?.number("total_mb"))
+    }
+}
