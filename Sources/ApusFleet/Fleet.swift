@@ -13,6 +13,7 @@ package final class Fleet: Sendable {
     let metrics: DeviceMetrics
     let state: NIOLockedValueBox<FleetState>
     private let models = NIOLockedValueBox<[any FleetModel]>([])
+    let settling = Settling()
     private let waiters = NIOLockedValueBox<[ServingWaiter]>([])
     private let ticking = NIOLockedValueBox<Task<Void, Never>?>(nil)
     private let origin = ContinuousClock.now
@@ -187,13 +188,16 @@ extension Fleet {
         case .note(let level, let text): logger.log(level: level.logLevel, "\(text)")
         case .changed(let device, let stage, let fallback, let weight, let isServing):
             metrics.changed(device, stage: stage, fallback: fallback, weight: weight, isServing: isServing)
+            settleAssignments(to: device)
         case .began(let device): state.withLockedValue { $0.units[device]?.member.faults }?.beganServing()
         case .recovered(let device, let seconds): metrics.recovered(device, seconds: seconds)
         case .retired(let device): metrics.removed(device)
         }
     }
 
-    private var noDevice: ApusError {
+    var currentModels: [any FleetModel] { models.withLockedValue { $0 } }
+
+    var noDevice: ApusError {
         let reasons = state.withLockedValue { state in
             state.order.compactMap { device in state.units[device]?.recovery.lastReason.map { "\(device): \($0)" } }
         }
@@ -231,7 +235,7 @@ extension Fleet {
     private func loadAll(_ executor: any Executor) async throws(ApusError) {
         var loaded: [any FleetModel] = []
         while let next = models.withLockedValue({ $0.first { model in !loaded.contains { $0 === model } } }) {
-            try await next.load(onto: executor)
+            if mayHave(next, executor.device) { try await next.load(onto: executor) }
             loaded.append(next)
         }
     }
@@ -258,7 +262,7 @@ extension Fleet {
 
     /// Nil when somebody outside ended the executor, or it had ended before, of which it tells by itself.
     private func proveOnce(_ executor: any Executor) async -> KnownAnswer? {
-        for model in models.withLockedValue({ $0 }) {
+        for model in models.withLockedValue({ $0 }) where mayHave(model, executor.device) {
             do throws(ApusError) {
                 // One that was added since the worker loaded the others is loaded now.
                 try await model.load(onto: executor)
@@ -285,7 +289,10 @@ extension Fleet {
     private func place(_ model: any FleetModel) async throws(ApusError) {
         var failure: ApusError?
         while true {
-            let (serving, hope) = state.withLockedValue { ($0.servingExecutors, $0.canStillServe) }
+            let (serving, hope) = state.withLockedValue { state in
+                let devices = state.devices(for: model.assignedDevice)
+                return (state.servingExecutors.filter { devices.contains($0.0.device) }, state.canStillServe(on: devices))
+            }
             for (executor, share, fallback) in serving {
                 do throws(ApusError) {
                     try await model.load(onto: executor)
@@ -298,7 +305,7 @@ extension Fleet {
                 }
             }
             guard hope else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
-            await nextChange()
+            await nextChange(for: model)
             guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
         }
     }
@@ -306,7 +313,7 @@ extension Fleet {
     /// The other devices follow side by side; one that cannot have the model does without it, which is said.
     private func placeRest(_ model: any FleetModel, after first: any Executor) async {
         await withDiscardingTaskGroup { group in
-            for (executor, share, fallback) in state.withLockedValue({ $0.servingExecutors }) where executor !== first {
+            for (executor, share, fallback) in state.withLockedValue({ $0.servingExecutors }) where executor !== first && mayHave(model, executor.device) {
                 group.addTask {
                     do throws(ApusError) {
                         try await model.load(onto: executor)
@@ -320,11 +327,20 @@ extension Fleet {
         }
     }
 
-    private func nextChange() async {
+    /// Whether `device` is one that `model` may run on.
+    private func mayHave(_ model: any FleetModel, _ device: DeviceID) -> Bool {
+        state.withLockedValue { $0.devices(for: model.assignedDevice).contains(device) }
+    }
+
+    private func nextChange(for model: any FleetModel) async {
         await withCheckedContinuation { continuation in
             waiters.withLockedValue { $0.append(ServingWaiter(continuation: continuation)) }
             // What happened between the look and the wait must not be missed.
-            if state.withLockedValue({ !$0.servingExecutors.isEmpty || !$0.canStillServe }) { wakeWaiters() }
+            let isOver = state.withLockedValue { state in
+                let devices = state.devices(for: model.assignedDevice)
+                return state.servingExecutors.contains { devices.contains($0.0.device) } || !state.canStillServe(on: devices)
+            }
+            if isOver { wakeWaiters() }
         }
     }
 
