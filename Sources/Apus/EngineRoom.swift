@@ -17,6 +17,8 @@ package final class EngineRoom: Sendable {
     package let fleet: Fleet
     /// What is counted of the devices.
     package let metrics: DeviceMetrics
+    /// What each device's memory is promised to.
+    package let memory: DeviceMemoryBook
     private let source: any ExecutorSource
     private let answers: KnownAnswerStore
     private let optimization: LoadRequest.Optimization
@@ -38,6 +40,7 @@ package final class EngineRoom: Sendable {
             }
         metrics = DeviceMetrics()
         let plan = if let plan { plan } else { try FleetPlan.wholeCPU(engineLibrary: library) }
+        memory = DeviceMemoryBook(plan)
         fleet = Fleet(plan, source: source, logger: logger, metrics: metrics)
         fleet.start()
     }
@@ -98,7 +101,8 @@ package final class EngineRoom: Sendable {
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, dimensions: dimensions, limits: limits, metrics: EmbeddingMetrics(model: name),
             maxTokens: maxTokens, observer: fleet)
-        let placed = PlacedEncoder(name: name, checkpoint, tokenizer, answer, embedder: embedder, optimization: optimization, only: device)
+        let placed = PlacedEncoder(name: name, checkpoint, tokenizer, answer, embedder: embedder, optimization: optimization, only: device,
+            memory: memory, needs: ModelMemory(checkpoint, limits: limits, maxTokens: embedder.maxTokens))
         try await fleet.add(placed)
         return ReadyModel(placed, directory: checkpoint.directory, precision: checkpoint.servedPrecision, weightsSHA256: weights)
     }

@@ -17,19 +17,24 @@ final class PlacedEncoder: FleetModel {
     private let answer: KnownAnswer
     private let precision: Precision
     private let optimization: LoadRequest.Optimization
+    private let memory: DeviceMemoryBook
+    private let needs: ModelMemory
     private let state = NIOLockedValueBox(State())
 
     private struct State {
-        var encoders: [ObjectIdentifier: SentenceEncoder] = [:]
+        var encoders: [ObjectIdentifier: (device: DeviceID, encoder: SentenceEncoder)] = [:]
         /// By device, of the latest proof.
         var cosines: [DeviceID: Double] = [:]
     }
 
     init(
         name: String, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: KnownAnswer, embedder: TextEmbedder,
-        optimization: LoadRequest.Optimization, only assignedDevice: DeviceID? = nil
+        optimization: LoadRequest.Optimization, only assignedDevice: DeviceID? = nil,
+        memory: DeviceMemoryBook, needs: ModelMemory
     ) {
         self.assignedDevice = assignedDevice
+        self.memory = memory
+        self.needs = needs
         self.name = name
         self.checkpoint = checkpoint
         self.tokenizer = tokenizer
@@ -44,13 +49,24 @@ final class PlacedEncoder: FleetModel {
 
     func load(onto executor: any Executor) async throws(ApusError) {
         guard encoder(on: executor) == nil else { return }
+        try memory.admit(name, needs, on: executor.device)
+        do throws(ApusError) {
+            let encoder = try await encoder(loadedOnto: executor)
+            state.withLockedValue { $0.encoders[ObjectIdentifier(executor)] = (executor.device, encoder) }
+        } catch {
+            memory.release(name, on: executor.device)
+            throw error
+        }
+    }
+
+    private func encoder(loadedOnto executor: any Executor) async throws(ApusError) -> SentenceEncoder {
         let encoder = try await SentenceEncoder.load(
             checkpoint, onto: executor, style: executor.device.kind.graphStyle, optimization: optimization)
         guard encoder.dimensions == embedder.dimensions else {
             throw ApusError(
                 .wrongAnswer, "the network gives \(encoder.dimensions) elements a vector where \(embedder.dimensions) are known", place: name)
         }
-        state.withLockedValue { $0.encoders[ObjectIdentifier(executor)] = encoder }
+        return encoder
     }
 
     func prove(on executor: any Executor) async throws(ApusError) -> Double {
@@ -73,10 +89,12 @@ final class PlacedEncoder: FleetModel {
     }
 
     func unload(from executor: any Executor) {
-        state.withLockedValue { state in
-            guard state.encoders.removeValue(forKey: ObjectIdentifier(executor)) != nil else { return }
+        let isLast = state.withLockedValue { state in
+            guard state.encoders.removeValue(forKey: ObjectIdentifier(executor)) != nil else { return false }
             state.cosines[executor.device] = nil
+            return !state.encoders.values.contains { $0.device == executor.device }
         }
+        if isLast { memory.release(name, on: executor.device) }
     }
 
     func open(on executor: any Executor, share: Double, fallback: FallbackStage) {
@@ -103,7 +121,7 @@ final class PlacedEncoder: FleetModel {
     func expireWaiting() { embedder.scheduler.expireWaiting() }
 
     private func encoder(on executor: any Executor) -> SentenceEncoder? {
-        state.withLockedValue { $0.encoders[ObjectIdentifier(executor)] }
+        state.withLockedValue { $0.encoders[ObjectIdentifier(executor)]?.encoder }
     }
 }
 

@@ -235,8 +235,14 @@ extension Fleet {
     private func loadAll(_ executor: any Executor) async throws(ApusError) {
         var loaded: [any FleetModel] = []
         while let next = models.withLockedValue({ $0.first { model in !loaded.contains { $0 === model } } }) {
-            if mayHave(next, executor.device) { try await next.load(onto: executor) }
             loaded.append(next)
+            guard mayHave(next, executor.device) else { continue }
+            do throws(ApusError) {
+                try await next.load(onto: executor)
+            } catch {
+                guard error.code == .insufficientMemory else { throw error }
+                logger.error("\(executor.device) serves without \(next.name): \(error)")
+            }
         }
     }
 
@@ -268,6 +274,8 @@ extension Fleet {
                 try await model.load(onto: executor)
                 _ = try await model.prove(on: executor)
             } catch {
+                // A model that has no room here was refused in so many words when it was loaded.
+                if error.code == .insufficientMemory { continue }
                 if error.deviceFailure == .killed || error.deviceFailure == .unavailable { return nil }
                 logger.error("\(executor.device): \(model.name) gave no right answer: \(error)")
                 return error.code == .wrongAnswer ? .wrong : .failed
@@ -288,10 +296,12 @@ extension Fleet {
     /// Loads and opens a new model on the devices that serve; waits for one when none does.
     private func place(_ model: any FleetModel) async throws(ApusError) {
         var failure: ApusError?
+        var tooSmall: Set<DeviceID> = []
         while true {
             let (serving, hope) = state.withLockedValue { state in
                 let devices = state.devices(for: model.assignedDevice)
-                return (state.servingExecutors.filter { devices.contains($0.0.device) }, state.canStillServe(on: devices))
+                let serving = state.servingExecutors.filter { devices.contains($0.0.device) && !tooSmall.contains($0.0.device) }
+                return (serving, state.canStillServe(on: devices.subtracting(tooSmall)))
             }
             for (executor, share, fallback) in serving {
                 do throws(ApusError) {
@@ -300,13 +310,25 @@ extension Fleet {
                     model.open(on: executor, share: share, fallback: fallback)
                     return await placeRest(model, after: executor)
                 } catch {
-                    if error.deviceFailure == nil || error.deviceFailure == .outOfMemory { throw error }
+                    if error.code == .insufficientMemory {
+                        tooSmall.insert(executor.device)
+                    } else if error.deviceFailure == nil || error.deviceFailure == .outOfMemory {
+                        throw error
+                    }
                     failure = error
                 }
             }
-            guard hope else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
+            guard hope, !isTooSmall(tooSmall, for: model) else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
             await nextChange(for: model)
             guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
+        }
+    }
+
+    /// Whether a model found no room on any device that is meant for it. A CPU that stands by is not started for it.
+    private func isTooSmall(_ devices: Set<DeviceID>, for model: any FleetModel) -> Bool {
+        guard !devices.isEmpty else { return false }
+        return state.withLockedValue { state in
+            state.devices(for: model.assignedDevice).allSatisfy { devices.contains($0) || state.units[$0]?.member.role == .standby }
         }
     }
 

@@ -32,4 +32,6 @@ package protocol FleetModel: AnyObject, Sendable {
 
 extension FleetModel {
     package var assignedDevice: DeviceID? { nil }
+    /// Asked of models that are assigned to a device only.
+    package func isOpen(on device: DeviceID) -> Bool { false }
 }

@@ -83,12 +83,18 @@ package struct FleetPlanner: Sendable {
                 decisions.append(.init(device.id, .passedOver, unfitness))
                 notes.append(.init(.warning, "\(origin.prefix)\(device.id) cannot be used: \(unfitness)"))
             } else {
-                decisions.append(.init(device.id, .chosen, "named in the list of devices"))
+                let isNamed = names(device.id.kind)
+                decisions.append(.init(device.id, .chosen, isNamed ? "named in the list of devices" : "stands in for the devices that were named"))
                 members.append(member(device, role: .intended))
             }
         }
         guard members.isEmpty else { return members }
         return [wholeCPU("stands in for the devices that were named", role: .intended)]
+    }
+
+    private func names(_ kind: DeviceID.Kind) -> Bool {
+        guard case .named(let selectors) = wishes.list.devices else { return false }
+        return selectors.contains { $0.kind == kind }
     }
 
     /// Slow devices are left out wherever they were named: that is what the threshold is for.

@@ -1,0 +1,63 @@
+import ApusBatching
+import ApusCheckpoint
+import ApusDevices
+import ApusExecution
+import ApusTensor
+import Foundation
+
+/// What a model takes of a device's memory: estimates that err on the side of more, made before anything is loaded.
+struct ModelMemory: Sendable, Equatable {
+    /// Bytes of all weights as they are stored.
+    let weights: Int
+    /// Bytes of the matrices of linear layers, which CPUs keep once more in the order that their products read them in.
+    let linear: Int
+    /// Bytes that one lane computes in with its largest batch.
+    let working: Int
+
+    init(_ checkpoint: Checkpoint, limits: BatchLimits, maxTokens: Int) {
+        var (weights, linear) = (0, 0)
+        switch checkpoint.source {
+        case .encoder(let configuration, let store):
+            for name in store.names {
+                guard let tensor = store[name] else { continue }
+                weights += tensor.bytes.count
+                // Tables are looked up, not multiplied with.
+                if tensor.shape.count == 2, !name.contains("embeddings") { linear += tensor.bytes.count }
+            }
+            working = Self.working(
+                tokens: max(limits.tokenBudget, maxTokens), longest: maxTokens, hidden: configuration.hiddenSize,
+                intermediate: configuration.intermediateSize, heads: configuration.heads)
+        case .onnx(let file):
+            for path in [file.path] + file.externalFiles { weights += Self.size(path) }
+            // Which tensors are matrices, and how wide layers are, is known to the engine alone: all of them, and as if for a large encoder.
+            linear = weights
+            working = Self.working(
+                tokens: max(limits.tokenBudget, maxTokens), longest: maxTokens, hidden: 1_024, intermediate: 4_096, heads: 16)
+        }
+        for case .dense(let dense) in checkpoint.modules { weights += dense.weight.bytes.count }
+        self.weights = weights
+        self.linear = linear
+    }
+
+    /// What it takes of `device` with this number of lanes.
+    func needs(on device: DeviceID, lanes: Int) -> [MemoryLedger.Purpose: Int] {
+        let computesOnCPU = device.kind == .cpu || device.kind == .sim
+        // Steps of an accelerator come one after the other whatever lane they are from.
+        let steps = computesOnCPU ? lanes : 1
+        let (arena, overflow) = working.multipliedReportingOverflow(by: max(1, steps))
+        return [.weights: computesOnCPU ? weights + linear : weights, .arena: overflow ? .max : arena]
+    }
+
+    /// Activations in fp32 of one layer, which the next reuses: input, queries, keys, values, context, output and two rows to spare of the
+    /// hidden width, the feed-forward part before and after its activation, and the attention scores before and after softmax.
+    private static func working(tokens: Int, longest: Int, hidden: Int, intermediate: Int, heads: Int) -> Int {
+        let wide = 8.0 * Double(hidden) + 2.0 * Double(intermediate)
+        let scores = 2.0 * Double(heads) * Double(min(longest, tokens))
+        return Int(exactly: (4 * Double(tokens) * (wide + scores)).rounded()) ?? .max
+    }
+
+    private static func size(_ path: String) -> Int {
+        let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber
+        return size?.intValue ?? 0
+    }
+}
