@@ -2,7 +2,9 @@
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import time
 
 import pytest
@@ -259,3 +261,57 @@ def test_doctor_looks_at_workers_and_devices():
     assert checks["worker"]["status"] == checks["shared memory"]["status"] == checks["cores"]["status"] == "ok"
     assert re.search(r"process \d+ said hello with ONNX Runtime 1\.", checks["worker"]["detail"])
     table(apus.run("doctor"), words=["worker: process", "shared memory", "cores"])
+
+
+# --- with GPUs that no machine has
+
+@pytest.fixture(scope="module")
+def fake(tmp_path_factory):
+    """Makes fake driver libraries (Tests/Fixtures/FakeNVML) that play a script; gives the environment that names them."""
+    sources = apus.ROOT / "Tests/Fixtures/FakeNVML"
+    built = tmp_path_factory.mktemp("built")
+    compiler = shutil.which("clang") or shutil.which("cc")
+    assert compiler, "Swift's toolchain brings clang"
+    for output, source in (("nvml.so", "FakeNVML.c"), ("cuda.so", "FakeCUDA.c")):
+        subprocess.run([compiler, "-std=gnu11", "-shared", "-fPIC", "-o", built / output, sources / source, "-ldl"], check=True)
+
+    def make(*lines):
+        folder = tmp_path_factory.mktemp("fake")
+        for library in ("nvml.so", "cuda.so"):
+            shutil.copy(built / library, folder)
+        (folder / "script").write_text("\n".join(lines) + "\n")
+        return {"APUS_NVML": str(folder / "nvml.so"), "APUS_CUDA": str(folder / "cuda.so")}
+    return make
+
+
+def test_eight_gpus_fit_eighty_columns(fake):
+    machine = fake("count 8", "order 7 6 5 4 3 2 1 0", "gpu 0 temperature 95", "gpu 3 answer 15")
+    info = document(apus.run("gpu", "info", "--json", **machine))
+    gpus = {device["device"]: device for device in info["devices"] if device["kind"] == "cuda"}
+    assert info["nvml"]["available"] and info["nvml"]["driver_version"] == "580.65.06" and info["nvml"]["cuda_version"] == "13.0"
+    assert gpus["cuda:7"]["gpu"]["nvml_index"] == 0 and gpus["cuda:7"]["gpu"]["temperature_celsius"] == 95
+    assert gpus["cuda:7"]["health"]["verdict"] != "healthy" and gpus["cuda:6"]["health"]["verdict"] == "healthy"
+    assert "cuda:4" not in gpus or gpus["cuda:4"]["health"]["verdict"] == "fall_back", "NVML's GPU 3 is lost"
+    text = table(apus.run("gpu", "info", **machine), words=["580.65.06", "cuda:7", "95 C", gpus["cuda:6"]["uuid"]])
+    assert "no NVIDIA GPU" not in text
+    table(apus.run("gpu", "explain", **machine), words=["cuda:7"])
+    table(apus.run("doctor", **machine), words=["WARNING gpus"])
+
+
+def test_a_driver_without_gpus_is_told(fake):
+    machine = fake("count 0")
+    info = document(apus.run("gpu", "info", "--json", **machine))
+    assert not info["nvml"]["available"] and info["nvml"]["reason"]
+    table(apus.run("gpu", "info", **machine), words=["no NVIDIA GPU"])
+    missing = {"APUS_NVML": str(apus.ROOT / "nothing.so")}
+    assert "nothing.so" in document(apus.run("gpu", "info", "--json", **missing))["nvml"]["reason"]
+
+
+def test_status_of_simulated_accelerators():
+    with apus.Server("--devices", "sim:2") as running:
+        until(lambda: all(device["gpu"]["memory"] for device in devices(running)[:2]))
+        status = document(apus.run("gpu", "status", "--json", "--url", running.base))
+        assert [(device["device"], device["state"]) for device in status["devices"]] == [
+            ("sim:0", "serving"), ("sim:1", "serving"), ("cpu:0", "standby")]
+        assert status["devices"][0]["gpu"]["temperature_celsius"] > 0 and status["devices"][2]["gpu"] is None
+        table(apus.run("gpu", "status", "--url", running.base), words=["sim:1", "standby"])

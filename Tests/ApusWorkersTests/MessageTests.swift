@@ -41,6 +41,16 @@ import Testing
         }
     }
 
+    @Test func profileOrdersCross() throws {
+        let order = ProfileOrder(steps: 25, directory: "/a \"folder\" é")
+        #expect(try Frame(.profile, sequence: 0, payload: order.encoded()).document(ProfileOrder.init(reading:)) == order)
+        for wrong in ["{}", #"{"steps":1}"#, #"{"steps":"1","directory":"d"}"#, #"{"steps":1.5,"directory":"d"}"#] {
+            #expect(throws: ApusError.self) {
+                try Frame(.profile, sequence: 0, payload: Array(wrong.utf8)).document(ProfileOrder.init(reading:))
+            }
+        }
+    }
+
     @Test func modelsMemoryAndHellosCross() throws {
         let outline = ModelOutline(
             inputs: [ValueDescription("a", .int32, [.fixed(1), .symbolic("n")]), ValueDescription("b", .float16, [])],

@@ -137,7 +137,7 @@ extension GPUStatusCommand {
         var views: [StatusView.Device] = []
         for value in try JSONValue(parsing: writer.bytes).arrayValue(at: "devices") { views.append(try StatusView.Device(JSONReader(value))) }
         var text = Paragraph("No server answers at \(ServerConnection.standard). The devices of this machine, as they are without one:").text
-        text += "\n" + StatusView.tables(views)
+        text += "\n" + StatusView.tables(views) + "\n"
         if let absence { text += Paragraph("no NVIDIA GPU: \(absence)", first: "GPUs: ").text }
         return text + Paragraph(engine ?? "not installed, run `make setup`", first: "engine: ").text
     }
