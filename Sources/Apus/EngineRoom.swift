@@ -33,11 +33,7 @@ package final class EngineRoom: Sendable {
         self.optimization = optimization
         engineLibrary = library
         answers = KnownAnswerStore(directory: installation.cacheDirectory("known-answers"))
-        source =
-            switch execution {
-            case .inProcess: InProcessSource(engineLibrary: library)
-            case .workers(let executable): WorkerSource(executable: executable)
-            }
+        source = execution.source(engineLibrary: library)
         metrics = DeviceMetrics()
         let plan = if let plan { plan } else { try FleetPlan.wholeCPU(engineLibrary: library) }
         memory = DeviceMemoryBook(plan)

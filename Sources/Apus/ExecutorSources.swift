@@ -8,6 +8,15 @@ import ApusSimulation
 import ApusWorkers
 import Foundation
 
+extension Execution {
+    func source(engineLibrary: String) -> any ExecutorSource {
+        switch self {
+        case .inProcess: InProcessSource(engineLibrary: engineLibrary)
+        case .workers(let executable): WorkerSource(executable: executable)
+        }
+    }
+}
+
 /// Executors of this process.
 struct InProcessSource: ExecutorSource {
     let engineLibrary: String

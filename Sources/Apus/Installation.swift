@@ -93,6 +93,17 @@ public struct Installation: Sendable {
         return models
     }
 
+    /// Bytes of the weight files in a model's directory, as a first estimate of what it takes of a device.
+    package static func weightBytes(_ directory: String) -> Int {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        return names.filter { $0.hasSuffix(".safetensors") || $0.hasSuffix(".onnx") || $0.hasSuffix(".onnx_data") }.reduce(0) { sum, name in
+            let path = URL(fileURLWithPath: "\(directory)/\(name)").resolvingSymlinksInPath().path
+            let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber
+            let (total, overflow) = sum.addingReportingOverflow(size?.intValue ?? 0)
+            return overflow ? .max : total
+        }
+    }
+
     /// A folder for what can be computed again, made when missing; nil when no folder can be written.
     public func cacheDirectory(_ name: String) -> String? {
         for home in homes {

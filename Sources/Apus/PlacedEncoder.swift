@@ -149,7 +149,7 @@ extension Precision {
 extension DeviceID.Kind {
     /// The operators that devices of this kind have kernels for in fp32: the fused attention is 16-bit only on GPUs, and what a provider
     /// cannot run would fall to the CPU node by node.
-    fileprivate var graphStyle: GraphStyle {
+    var graphStyle: GraphStyle {
         switch self {
         case .cpu, .sim: .fused
         case .cuda, .openvino, .webgpu, .tensorrtrtx: .plain

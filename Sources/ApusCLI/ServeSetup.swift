@@ -2,6 +2,7 @@ import Apus
 import ApusConfiguration
 import ApusDevices
 import ApusErrors
+import ApusFleet
 import ApusSimulation
 import ApusTensor
 import Logging
@@ -33,11 +34,25 @@ struct ServeSetup {
         let execution: Execution = settings.configuration.devices.isInProcess ? .inProcess : .workers(executable: executable)
         let wishes = try settings.deviceWishes { installation.cacheDirectory($0) }
         let library = try installation.engineLibrary()
+        // A library that somebody named may be anything: that shows before a server is started.
+        if installation.engineOverride != nil, case .workers(let executable) = execution {
+            _ = try await EngineOffer.ask(executable: executable, engineLibrary: library, plugins: [:])
+        }
         let inventory = try await EngineOffer.inventory(
             finding, topology: .current, engineLibrary: library, plugins: settings.plugins, execution: execution)
-        var planned = try FleetPlanner(
-            wishes, inventory, engineLibrary: library, models: models.map { FleetPlanner.Need($0.id) }, links: finding.links
-        ).plan()
+        var planner = FleetPlanner(
+            wishes, inventory, engineLibrary: library,
+            models: models.map { FleetPlanner.Need($0.id, bytes: Installation.weightBytes($0.directory)) }, links: finding.links)
+        var planned = try planner.plan()
+        if planner.wantsScores(for: planned), let model = models.first {
+            let trials = SpeedTrials(installation: installation, engineLibrary: library, execution: execution)
+            let outcome = try await trials.run(planned.fleet.members, model: model.directory)
+            planner.scores = outcome.scores
+            planned = try planner.plan()
+            for (device, error) in outcome.failures.sorted(by: { $0.key < $1.key }) {
+                planned.notes.append(.init(.warning, "\(device) could not be tried with \(model.id): \(error)"))
+            }
+        }
         planned.notes = finding.notes.map { PlannedFleet.Note(.info, $0) } + planned.notes
         if let chaos { planned = try planned.failing(try ChaosScript(chaos, devices: planned.devices), execution: execution) }
         return ServeSetup(

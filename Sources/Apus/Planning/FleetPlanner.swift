@@ -10,7 +10,8 @@ package struct FleetPlanner: Sendable {
     let inventory: Inventory
     let engineLibrary: String
     let models: [Need]
-    let scores: [DeviceID: Double]
+    /// Texts a second of a model on the devices where it was measured.
+    package var scores: [DeviceID: Double]
     let links: [DeviceLink]
 
     var notes: [PlannedFleet.Note] = []
@@ -28,7 +29,6 @@ package struct FleetPlanner: Sendable {
         }
     }
 
-    /// - Parameter scores: texts a second of a model on the devices where it was measured.
     package init(
         _ wishes: DeviceWishes, _ inventory: Inventory, engineLibrary: String, models: [Need] = [], scores: [DeviceID: Double] = [:],
         links: [DeviceLink] = []
@@ -47,6 +47,13 @@ package struct FleetPlanner: Sendable {
     package func plan() throws(ApusError) -> PlannedFleet {
         var planner = self
         return try planner.makePlan()
+    }
+
+    /// Whether a measurement on the members of `planned` could change it: accelerators that nobody named have to be faster than the CPU, those
+    /// that were named only where a threshold is set.
+    package func wantsScores(for planned: PlannedFleet) -> Bool {
+        let isAsked = wishes.list.devices == .automatic || wishes.choice.performanceThreshold != nil
+        return isAsked && wishes.recovery.fallback == .cpu && planned.intended.contains { $0.kind.isAccelerator }
     }
 
     private mutating func makePlan() throws(ApusError) -> PlannedFleet {
@@ -83,8 +90,9 @@ package struct FleetPlanner: Sendable {
                 decisions.append(.init(device.id, .passedOver, unfitness))
                 notes.append(.init(.warning, "\(origin.prefix)\(device.id) cannot be used: \(unfitness)"))
             } else {
-                let isNamed = names(device.id.kind)
-                decisions.append(.init(device.id, .chosen, isNamed ? "named in the list of devices" : "stands in for the devices that were named"))
+                let reason = names(device.id.kind) ? "named in the list of devices" : "stands in for the devices that were named"
+                let speed = speed(of: device.id).map { "; \(Self.rounded($0)) times the CPU's measured speed" } ?? ""
+                decisions.append(.init(device.id, .chosen, reason + speed))
                 members.append(member(device, role: .intended))
             }
         }
@@ -113,12 +121,17 @@ package struct FleetPlanner: Sendable {
     func unfitness(of info: GPUInfo) -> String? {
         let health = health(info)
         guard health.outcome != .fallBack else { return health.findings.map(\.text).joined(separator: ", ") }
-        guard info.device.kind.isAccelerator, let threshold = wishes.choice.performanceThreshold, let score = scores[info.device],
-            let cpu = scores[DeviceID(.cpu, 0)], cpu > 0, score / cpu < threshold
-        else { return nil }
-        let ratio = (100 * score / cpu).rounded() / 100
-        return "it has \(ratio) times the CPU's measured speed, and \(threshold) times is asked for"
+        guard let threshold = wishes.choice.performanceThreshold, let speed = speed(of: info.device), speed < threshold else { return nil }
+        return "it has \(Self.rounded(speed)) times the CPU's measured speed, and \(threshold) times is asked for"
     }
+
+    /// Times the CPU's speed; nil for the CPU, and where it was not measured.
+    private func speed(of device: DeviceID) -> Double? {
+        guard device.kind.isAccelerator, let score = scores[device], let cpu = scores[DeviceID(.cpu, 0)], cpu > 0 else { return nil }
+        return score / cpu
+    }
+
+    private static func rounded(_ value: Double) -> Double { (100 * value).rounded() / 100 }
 
     func health(_ info: GPUInfo) -> HealthVerdict {
         var judge = HealthJudge()

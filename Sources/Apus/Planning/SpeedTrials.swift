@@ -1,0 +1,138 @@
+import ApusCheckpoint
+import ApusDevices
+import ApusEmbeddings
+package import ApusErrors
+import ApusExecution
+package import ApusFleet
+import ApusGraph
+package import ApusTensor
+import ApusTokenizers
+import Foundation
+import NIOConcurrencyHelpers
+
+/// Measures how fast a model runs on devices, in a short run of the model itself on each, one after the other. What was measured once is
+/// remembered by device, driver, engine and model.
+package struct SpeedTrials: Sendable {
+    package struct Outcome: Sendable {
+        /// Texts a second; 0 for a device that could not be tried.
+        package var scores: [DeviceID: Double] = [:]
+        /// Why devices could not be tried.
+        package var failures: [DeviceID: ApusError] = [:]
+    }
+
+    private let store: MeasuredScoreStore
+    private let source: any ExecutorSource
+    private let engineLibrary: String
+
+    /// Texts of one step.
+    private static let batchSize = 16
+    /// How long each lane runs.
+    private static let time = Duration.milliseconds(300)
+
+    package init(installation: Installation, engineLibrary: String, execution: Execution) {
+        store = MeasuredScoreStore(path: installation.cacheDirectory("scores").map { "\($0)/scores.json" })
+        source = execution.source(engineLibrary: engineLibrary)
+        self.engineLibrary = engineLibrary
+    }
+
+    /// Tries the model in `directory` on `members`. Throws what reading the model throws; a device that fails is told of in the outcome.
+    package func run(_ members: [FleetPlan.Member], model directory: String) async throws(ApusError) -> Outcome {
+        let (checkpoint, weights) = try await BlockingWork.run { () throws(ApusError) in
+            let checkpoint = try Checkpoint(directory: directory)
+            return (checkpoint, try checkpoint.weightsSHA256())
+        }
+        var outcome = Outcome()
+        var batch: EncoderBatch?
+        for member in members {
+            let device = member.settings.device
+            let key = key(member, weights)
+            if let known = store.score(key) {
+                outcome.scores[device] = known
+                continue
+            }
+            let texts = if let batch { batch } else { try await Self.batch(checkpoint) }
+            batch = texts
+            do throws(ApusError) {
+                let score = try await measure(member, checkpoint, texts)
+                store.record(score, for: key)
+                outcome.scores[device] = score
+            } catch {
+                outcome.scores[device] = 0
+                outcome.failures[device] = error
+            }
+        }
+        checkpoint.releaseMappedPages()
+        return outcome
+    }
+
+    private func key(_ member: FleetPlan.Member, _ weights: String) -> MeasuredScoreStore.Key {
+        let settings = member.settings
+        let cores = settings.cores.map(String.init).joined(separator: ",")
+        let name = member.info.uuid.isEmpty ? member.info.name : member.info.uuid
+        return MeasuredScoreStore.Key(
+            device: "\(settings.device.kind.rawValue) \(name) \(cores) x\(settings.lanes)", driver: member.info.driverVersion ?? "",
+            engine: URL(fileURLWithPath: engineLibrary).resolvingSymlinksInPath().lastPathComponent,
+            model: settings.tensorRT == nil ? weights : "\(weights) tensorrt")
+    }
+
+    private func measure(_ member: FleetPlan.Member, _ checkpoint: Checkpoint, _ batch: EncoderBatch) async throws(ApusError) -> Double {
+        let executor = try await source.executor(member.settings, faults: nil) { _, _ in }
+        let result: Result<Double, ApusError>
+        do throws(ApusError) {
+            let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, style: member.settings.device.kind.graphStyle)
+            // The first step makes room and picks kernels, which later ones need not.
+            _ = try await executor.prepare { () throws(ApusError) in try encoder.run(batch) }
+            result = await Self.throughput(executor, encoder, batch)
+        } catch {
+            result = .failure(error)
+        }
+        await executor.shutdown()
+        return try result.get()
+    }
+
+    /// All lanes at once, each until its time is over.
+    private static func throughput(
+        _ executor: any Executor, _ encoder: SentenceEncoder, _ batch: EncoderBatch
+    ) async -> Result<Double, ApusError> {
+        let started = ContinuousClock.now
+        let runs: [Result<Int, ApusError>] = await withTaskGroup(of: Result<Int, ApusError>.self) { group in
+            for _ in 0..<executor.laneCount {
+                group.addTask {
+                    await withCheckedContinuation { continuation in
+                        executor.submit {
+                            continuation.resume(
+                                returning: Result { () throws(ApusError) in
+                                    var runs = 0
+                                    repeat {
+                                        _ = try encoder.run(batch)
+                                        runs += 1
+                                    } while ContinuousClock.now - started < time
+                                    return runs
+                                })
+                        }
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        let seconds = (ContinuousClock.now - started) / .seconds(1)
+        return Result { () throws(ApusError) in
+            var texts = 0
+            for run in runs { texts += try run.get() * batch.count }
+            return Double(texts) / seconds
+        }
+    }
+
+    /// The built-in sentences, over and over.
+    private static func batch(_ checkpoint: Checkpoint) async throws(ApusError) -> EncoderBatch {
+        try await BlockingWork.run { () throws(ApusError) in
+            let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
+            let sequences = ApusEmbeddings.KnownAnswer.sentences.compactMap { sentence -> EncoderBatch.Sequence? in
+                let encoding = tokenizer.encode(sentence).truncated(to: checkpoint.maxTokens)
+                return encoding.ids.isEmpty ? nil : EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)
+            }
+            guard !sequences.isEmpty else { throw ApusError(.invalidTokenizer, "no token comes of any text", place: checkpoint.name) }
+            return EncoderBatch((0..<batchSize).map { sequences[$0 % sequences.count] })
+        }
+    }
+}
