@@ -34,6 +34,4 @@ enum Figures {
         default: return "\(seconds / 86_400) d \(seconds / 3600 % 24) h"
         }
     }
-
-    static func text(_ value: some CustomStringConvertible, _ unit: String) -> String { "\(value) \(unit)" }
 }
