@@ -71,10 +71,11 @@ struct ServeSetup {
     }
 
     func sampling(of room: EngineRoom) throws(ApusError) -> DeviceSampling {
-        let interval = settings.configuration.devices.healthInterval
+        let devices = settings.configuration.devices
+        let interval = devices.healthInterval
         return try DeviceSampling(
-            room.fleet, planned.fleet, command: search.monitor(every: interval), interval: interval, metrics: room.metrics,
-            logger: Logger(label: "apus.devices"))
+            room.fleet, planned.fleet, command: search.monitor(every: interval), interval: interval,
+            memoryInterval: devices.logsMemory ? devices.memoryInterval : nil, metrics: room.metrics, logger: Logger(label: "apus.devices"))
     }
 
     /// Whether a list that goes before every other names no GPU, so that none is looked for.

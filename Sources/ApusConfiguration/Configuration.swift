@@ -104,10 +104,10 @@ package struct Configuration: Sendable, Equatable {
         package var temporaryLimit: Int?
         /// Between two samples of the sensors.
         package var healthInterval = Duration.seconds(1)
-        /// Between two looks at the memory of devices.
-        package var memoryInterval = Duration.seconds(10)
-        /// Whether each look is logged.
+        /// Whether the memory of devices is logged now and then.
         package var logsMemory = false
+        /// Between two such lines.
+        package var memoryInterval = Duration.seconds(10)
         /// The libraries of plugin providers, by kind of device.
         package var plugins: [String: String] = [:]
     }

@@ -95,9 +95,9 @@ package enum ConfigurationSchema {
             $0.accelerators.streams = $1
         },
         .flag("gpu.cuda.allow_tf32", effect: .needsCUDA, does: "TF32 products") { $0.accelerators.allowsTF32 = $1 },
-        .flag("gpu.monitoring.log_memory_stats", does: "Memory of devices in the log") { $0.devices.logsMemory = $1 },
+        .flag("gpu.monitoring.log_memory_stats", does: "Whether the memory of devices is logged now and then") { $0.devices.logsMemory = $1 },
         .integer(
-            "gpu.monitoring.memory_check_interval", 1...86_400, does: "Seconds between looks at the memory of devices"
+            "gpu.monitoring.memory_check_interval", 1...86_400, does: "Seconds between lines about the memory of devices in the log"
         ) { $0.devices.memoryInterval = .seconds($1) },
         .assignments(
             "model_assignments", 0...1_023, effect: .applies, does: "The number of the device that a model is to run on, by the model's name"

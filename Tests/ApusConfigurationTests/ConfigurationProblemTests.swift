@@ -105,8 +105,8 @@ struct ConfigurationProblemTests {
             "a.yaml:6: limits.max_inputs: 0 is outside 1 to 1048576",
             "a.yaml:11: gpu.batch.timeout_ms: a whole number is wanted, not \"soon\"",
             "environment variable MAGRAY_BATCH_SIZE: gpu.batch.batch_size: a whole number is wanted, not \"many\"",
-            "environment variable MAGRAY_USE_TENSORRT: gpu.optimization.use_tensorrt: true or false is wanted, not \"maybe\"",
             "environment variable MAGRAY_GPU_FALLBACK_THRESHOLD: devices.performance_threshold: -1.5 is outside 0.0 to 1000.0",
+            "environment variable MAGRAY_USE_TENSORRT: gpu.optimization.use_tensorrt: true or false is wanted, not \"maybe\"",
             "option --port: server.port: a whole number is wanted, not \"high\"",
         ])
     }

@@ -1,4 +1,4 @@
-import ApusErrors
+package import ApusErrors
 import ApusJSON
 
 extension EngineOffer.Answer {
@@ -26,7 +26,7 @@ extension EngineOffer.Answer {
     }
 
     /// Throws `invalid_json` and `invalid_value` for anything that ``json`` does not write.
-    init(_ json: [UInt8]) throws(ApusError) {
+    package init(_ json: [UInt8]) throws(ApusError) {
         let reader = try JSONReader(JSONValue(parsing: json))
         if let code = try? reader.string("error") {
             self = .failure(

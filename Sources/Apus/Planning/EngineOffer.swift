@@ -39,11 +39,11 @@ package struct EngineOffer: Sendable, Equatable {
     /// Plugin libraries that could not be used.
     package var refused: [Refusal]
 
-    init(version: String) {
+    package init(version: String, providers: [String] = [], devices: [Device] = [], refused: [Refusal] = []) {
         self.version = version
-        providers = []
-        devices = []
-        refused = []
+        self.providers = providers
+        self.devices = devices
+        self.refused = refused
     }
 
     /// Loads the engine and the plugin libraries into this process. Blocks. Throws `engine_missing` and `engine_incompatible`.

@@ -64,7 +64,7 @@ package struct GPUSearch: Sendable {
 
     /// Whether there is any sign of an NVIDIA GPU or its driver. Without one no process is started, which would cost every start on a machine
     /// without a GPU a tenth of its time. Device files alone are no sure sign: the driver's tools make them at the first use.
-    var mayHaveDriver: Bool {
+    package var mayHaveDriver: Bool {
         if environment["APUS_NVML"] != nil { return true }
         let files = ["/dev/nvidiactl", "/dev/dxg", "/dev/nvmap", "/dev/nvhost-ctrl", "/proc/driver/nvidia", "/sys/module/nvidia"]
         if files.contains(where: { FileManager.default.fileExists(atPath: root + $0) }) { return true }

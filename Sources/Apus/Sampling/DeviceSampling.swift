@@ -11,10 +11,14 @@ import NIOConcurrencyHelpers
 package final class DeviceSampling: Sendable {
     private let monitor: DeviceMonitor?
     private let simulation: Task<Void, Never>?
+    private let memoryLog: Task<Void, Never>?
 
-    /// - Parameter command: how the monitor's process is started; it is, when `fleet` has CUDA devices.
+    /// - Parameters:
+    ///   - command: how the monitor's process is started; it is, when `fleet` has CUDA devices.
+    ///   - memoryInterval: how often the memory of all devices is logged; nil for never.
     package init(
-        _ fleet: Fleet, _ plan: FleetPlan, command: MonitorCommand, interval: Duration, metrics: DeviceMetrics, logger: Logger
+        _ fleet: Fleet, _ plan: FleetPlan, command: MonitorCommand, interval: Duration, memoryInterval: Duration?, metrics: DeviceMetrics,
+        logger: Logger
     ) throws(ApusError) {
         let devices = plan.members.map(\.settings.device)
         if devices.contains(where: { $0.kind == .cuda }) {
@@ -38,6 +42,7 @@ package final class DeviceSampling: Sendable {
             monitor = nil
         }
         simulation = devices.contains { $0.kind == .sim } ? Self.simulate(fleet, plan, interval) : nil
+        memoryLog = memoryInterval.map { Self.logMemory(fleet, $0, logger) }
     }
 
     deinit {
@@ -47,6 +52,7 @@ package final class DeviceSampling: Sendable {
     package func stop() {
         monitor?.stop()
         simulation?.cancel()
+        memoryLog?.cancel()
     }
 
     /// - Returns: why nothing was read; nil when something was.
@@ -60,6 +66,20 @@ package final class DeviceSampling: Sendable {
             fleet.samplesMissing()
             metrics.monitor(isAnswering: false)
             return reason
+        }
+    }
+
+    private static func logMemory(_ fleet: Fleet, _ interval: Duration, _ logger: Logger) -> Task<Void, Never> {
+        Task { [weak fleet] in
+            while (try? await Task.sleep(for: interval)) != nil {
+                guard let status = fleet?.status() else { return }
+                for device in status.devices {
+                    guard let memory = device.memory else { continue }
+                    logger.info(
+                        "\(device.device): \(memory.allocatedBytes >> 20) MiB allocated, \(memory.reservedBytes >> 20) reserved, \(memory.maxAllocatedBytes >> 20) at most, of \(memory.totalBytes >> 20) (\(Int(memory.utilizationPercent.rounded())) %)"
+                    )
+                }
+            }
         }
     }
 
