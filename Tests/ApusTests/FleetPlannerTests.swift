@@ -3,6 +3,7 @@ import ApusDevices
 import ApusErrors
 import ApusExecution
 import ApusFleet
+import ApusSimulation
 import ApusTensor
 import Testing
 
@@ -256,5 +257,36 @@ struct FleetPlannerTests {
         wishes = try assigning(["one": 1])
         wishes.choice.cudaDevices = [0]
         #expect(refusal(wishes, inventory(gpus(0, 1)), models: ["one"])?.message.contains("not among the devices to be used") == true)
+    }
+}
+
+struct PlannedChaosTests {
+    private func planned(_ list: String) throws -> PlannedFleet {
+        var wishes = DeviceWishes()
+        wishes.list = try DeviceWishes.List(list, origin: .commandLine("--devices"))
+        let topology = CPUTopology(cores: [CPUTopology.Core(number: 0), CPUTopology.Core(number: 1)])
+        return try FleetPlanner(wishes, Inventory(cpu: topology, simulation: .allowed), engineLibrary: "engine").plan()
+    }
+
+    @Test func `each device has the failures that the script has for it`() throws {
+        let planned = try planned("cpu:2")
+        let script = try ChaosScript("cpu:1:oom@1", devices: planned.devices)
+        let members = try planned.failing(script, execution: .workers(executable: "apus")).fleet.members
+        #expect(members[0].faults == nil)
+        #expect(members[1].faults?.injector.faultForNextStep() == .oom)
+        #expect(members[1].faults?.injector.faultForNextStep() == nil)
+    }
+
+    @Test(arguments: [("crash", false), ("sticky", false), ("hang", false), ("oom", true), ("lost", true), ("throttle", true), ("slow", true)])
+    func `in this process only failures that a process survives can be had`(_ row: (fault: String, isPossible: Bool)) throws {
+        let planned = try planned("cpu")
+        let script = try ChaosScript("cpu:0:\(row.fault)@1", devices: planned.devices)
+        if row.isPossible {
+            #expect(try planned.failing(script, execution: .inProcess).fleet.members[0].faults != nil)
+        } else {
+            let error = #expect(throws: ApusError.self) { try planned.failing(script, execution: .inProcess) }
+            #expect(error?.code == .invalidValue && error?.place == "--chaos")
+        }
+        #expect(throws: Never.self) { try planned.failing(script, execution: .workers(executable: "apus")) }
     }
 }
