@@ -144,7 +144,9 @@ let package = Package(
         .executableTarget(
             name: "MonitorProgram", dependencies: ["ApusDevices"], path: "Tests/Fixtures/MonitorProgram", swiftSettings: settings),
         tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability", "MonitorProgram"]),
-        tests("ApusFleet", ["ApusFleet", "ApusExecution"]),
+        tests(
+            "ApusFleet",
+            ["ApusErrors", "ApusTensor", "ApusDevices", "ApusExecution", "ApusFleet", .logging, .nioConcurrencyHelpers]),
         tests(
             "ApusHTTP",
             ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),

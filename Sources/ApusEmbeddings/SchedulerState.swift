@@ -174,6 +174,11 @@ struct SchedulerState: Sendable {
         for sequence in failed.quarantined { quarantine.insert(sequence.sequence.ids) }
         var launches: [Launch] = []
         for (sequence, error) in failed.failures { launches += close(sequence.request, .failure(error)) }
+        // What ran when all that waited was refused has nobody to wait for either.
+        if let refusal {
+            for sequence in failed.replays.joined() { launches += close(sequence.request, .failure(refusal)) }
+            return launches
+        }
         var replays: [BatchPlanner.Replay] = []
         for group in failed.replays {
             let wanted = group.filter { requests[$0.request]?.isOpen ?? false }

@@ -113,11 +113,11 @@ import Testing
     @Test func anErrorThatAnotherDeviceDoesNotShareIsTheFirstDevicesOwn() async throws {
         let bad = FaultyDevice(DeviceID(.cpu, 0)) { _, _ in .engineFailure }
         let scheduler = try await scheduler([bad])
-        async let answer = run(scheduler, [[7]])
+        let answer = Task { try await run(scheduler, [[7]]) }
         while bad.runs.isEmpty { await Task.yield() }
         let good = FaultyDevice(DeviceID(.cpu, 1))
         try await open(good, in: scheduler)
-        let result = await Result { try await answer }
+        let result = await answer.result
         // The retry may have reached the only device there was before the second one opened.
         if case .success(let sequences) = result {
             #expect(sequences.runs.map(\.device) == [good.device])
@@ -159,20 +159,29 @@ import Testing
         #expect(try await run(scheduler, texts).vectors == vectors)
     }
 
+    @Test func whatRanWhenNoDeviceWasToComeIsToldToo() async throws {
+        let scheduler = try await scheduler([])
+        let last = FaultyDevice(DeviceID(.cpu, 0)) { _, _ in
+            scheduler.refuse(with: ApusError(.noDevice, "none is left"))
+            return .deviceLost
+        }
+        try await open(last, in: scheduler)
+        let outcome = await Task { try await run(scheduler, texts) }.result
+        #expect(code(outcome) == .noDevice)
+        #expect(scheduler.waitingTokens == 0)
+    }
+
     @Test func aSequenceThatIsNeverLuckyIsGivenUpInTheEnd() async throws {
         let scheduler = try await scheduler([])
         let unlucky = Task { try await run(scheduler, [[1]]) }
-        var devices = 0
-        while devices < 100, scheduler.waitingTokens > 0 || devices == 0 {
+        while scheduler.waitingTokens == 0 { await Task.yield() }
+        // Each device has it once; with the ninth its patience is at an end.
+        for _ in 0..<9 {
             let device = FaultyDevice(DeviceID(.cpu, 0)) { _, _ in .workerKilled }
             try await open(device, in: scheduler)
-            devices += 1
-            while !scheduler.openDevices.isEmpty && scheduler.waitingTokens > 0 { await Task.yield() }
-            while device.runs.isEmpty && scheduler.waitingTokens > 0 { await Task.yield() }
-            try await Task.sleep(for: .milliseconds(2))
+            while device.runs.isEmpty || !scheduler.openDevices.isEmpty { await Task.yield() }
         }
         #expect(code(await unlucky.result) == .workerKilled)
-        #expect(devices == 9)
     }
 
     /// Devices come, fail in every way and go while many callers ask: each is answered once and rightly, or told an error of a device.
@@ -205,11 +214,5 @@ import Testing
         }
         devices.cancel()
         #expect(scheduler.waitingTokens == 0)
-    }
-}
-
-extension Result where Failure == any Error {
-    fileprivate init(_ body: () async throws -> Success) async {
-        do { self = .success(try await body()) } catch { self = .failure(error) }
     }
 }
