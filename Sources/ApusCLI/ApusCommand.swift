@@ -33,14 +33,21 @@ struct ApusCommand: AsyncParsableCommand {
             } else {
                 try command.run()
             }
+            end(ExitStatus.done.rawValue)
         } catch let ended as ExitCode {
-            Foundation.exit(ended.rawValue)
+            end(ended.rawValue)
         } catch where exitCode(for: error) == .success {
             endParsing(with: error)
         } catch {
             Terminal.standardError("apus: \(error)\n")
-            Foundation.exit(status(of: error).rawValue)
+            end(status(of: error).rawValue)
         }
+    }
+
+    /// Ends the process without running destructors: the engine's, which may be loading or computing on its own threads, crash then.
+    private static func end(_ status: Int32) -> Never {
+        fflush(nil)
+        _exit(status)
     }
 
     /// A value that the command line gives and that cannot be had is a mistake of usage, whatever room found it.

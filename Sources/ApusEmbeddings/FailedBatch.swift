@@ -65,8 +65,7 @@ struct FailedBatch {
     }
 
     private mutating func separate(_ sequences: [PendingSequence], _ device: DeviceID, _ error: ApusError) {
-        // Whose fault it was is known when the sequences have been tried alone.
-        blame = .nobody
+        // The device's fault until a sequence is found guilty, which then takes the blame back: see `excuse`.
         for var sequence in sequences {
             sequence.endedWorkersOf.append(device)
             guard sequence.endedWorkersOf.count >= Self.quarantineSuspicion else {

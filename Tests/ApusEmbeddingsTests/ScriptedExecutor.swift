@@ -2,6 +2,7 @@ import ApusErrors
 import ApusExecution
 import ApusTensor
 import Dispatch
+import Foundation
 import Synchronization
 
 /// An executor whose model is arithmetic a test can predict, and whose lanes stand still until they are told to go on.
@@ -9,13 +10,11 @@ final class ScriptedExecutor: Executor {
     let device = DeviceID(.cpu, 0)
     let laneCount: Int
     let model: ScriptedModel
-    private let lanes: DispatchQueue
     private let free: DispatchSemaphore
 
     init(lanes: Int = 1, holding: Bool = false) {
         laneCount = lanes
         model = ScriptedModel(holding: holding)
-        self.lanes = DispatchQueue(label: "lanes", attributes: .concurrent)
         free = DispatchSemaphore(value: lanes)
     }
 
@@ -31,12 +30,15 @@ final class ScriptedExecutor: Executor {
 
     func shutdown() async {}
 
+    /// On threads of their own: lanes that stand still on those of a dispatch queue would leave none for Swift's tasks.
     func submit(_ work: @escaping @Sendable () -> Void) {
-        lanes.async {
-            self.free.wait()
-            defer { self.free.signal() }
+        let free = free
+        let thread = Thread {
+            free.wait()
+            defer { free.signal() }
             work()
         }
+        thread.start()
     }
 }
 
