@@ -182,6 +182,23 @@ def test_a_device_that_is_given_up_is_an_alert_that_stays(watched):
     assert prometheus.firing("ApusDeviceFallbackPermanent", instance, device="sim:0")
 
 
+def test_a_test_mode_is_never_silent(watched):
+    prometheus, servers = watched
+    for _, instance, _ in servers.values():
+        prometheus.wait_for("the alert for --chaos", lambda: prometheus.firing("ApusChaosActive", instance))
+
+
+def test_what_a_simulated_accelerator_tells_arrives(watched):
+    prometheus, servers = watched
+    _, instance, _ = servers["recovers"]
+    for name in ("gpu_memory_used_bytes", "gpu_memory_available_bytes", "gpu_utilization_percent", "gpu_temperature_celsius",
+                 "gpu_health_status"):
+        ids = {dict(labels)["gpu_id"] for labels in prometheus.query(f'{name}{{instance="{instance}"}}')}
+        assert ids == {"sim:0", "sim:1"}, name
+    for name in ("allocated", "reserved", "max_allocated", "total"):
+        assert prometheus.value(f'apus_device_memory_{name}_bytes{{{selector(instance=instance, device="sim:1")}}}') > 0, name
+
+
 def test_the_dashboards_queries_are_understood(watched):
     prometheus, _ = watched
     dashboard = json.loads((OPS / "grafana/apus.json").read_text(encoding="utf-8"))
