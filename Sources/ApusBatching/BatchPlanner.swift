@@ -25,11 +25,20 @@ package struct BatchPlanner: Sendable {
         package var items: [Item]
         /// The device they came back from: its lanes are used only when there are no others.
         package var avoidedDevice: Int?
+        package var company: Company
 
-        package init(_ items: [Item], avoiding device: Int? = nil) {
+        package init(_ items: [Item], avoiding device: Int? = nil, company: Company = .any) {
             self.items = items
             avoidedDevice = device
+            self.company = company
         }
+    }
+
+    /// What may run on a device beside a batch.
+    package enum Company: Sendable, Equatable {
+        case any
+        /// Nothing: when the device fails, nothing else can be the reason.
+        case none
     }
 
     /// Whether items begin a request or belong to one that was taken before.
@@ -54,11 +63,14 @@ package struct BatchPlanner: Sendable {
     private var idleLanes: [Int] = []
     private var waiting = WaitingLine()
     private var replays: [Replay] = []
+    /// Devices that run a batch which allows no other beside it, and its lane.
+    private var secluded: [Int: Int] = [:]
 
     private struct Lane: Sendable {
         var device: Int
         /// Share of the token budget that a batch may fill, above 0 to 1. Lanes of a larger share are filled first.
         var share = 1.0
+        var isBusy = false
     }
 
     package init(limits: BatchLimits) {
@@ -80,7 +92,7 @@ package struct BatchPlanner: Sendable {
 
     /// The lane takes no more work; what it runs now is the caller's to finish or to ``putBack(_:now:)``.
     package mutating func removeLane(_ lane: Int) {
-        lanes[lane] = nil
+        if let device = lanes.removeValue(forKey: lane)?.device, secluded[device] == lane { secluded[device] = nil }
         idleLanes.removeAll { $0 == lane }
     }
 
@@ -111,7 +123,11 @@ package struct BatchPlanner: Sendable {
 
     /// The lane finished its batch.
     package mutating func laneFinished(_ lane: Int, now: Int) -> [Action] {
-        if lanes[lane] != nil, !idleLanes.contains(lane) { idleLanes.append(lane) }
+        if let device = lanes[lane]?.device, lanes[lane]?.isBusy == true {
+            lanes[lane]?.isBusy = false
+            if secluded[device] == lane { secluded[device] = nil }
+            idleLanes.append(lane)
+        }
         return launch(now: now)
     }
 
@@ -153,11 +169,12 @@ package struct BatchPlanner: Sendable {
         var actions: [Action] = []
         while !idleLanes.isEmpty {
             actions += expire(now: now)
-            if let replay = nextReplay() {
+            let (replay, reserved) = nextReplay()
+            if let replay {
                 actions.append(replay)
                 continue
             }
-            guard waiting.count > 0, let lane = takeIdleLane() else { break }
+            guard waiting.count > 0, let lane = takeIdleLane(where: { $0.device != reserved }) else { break }
             // Work that idle lanes could share is shared: half the work on each of two lanes is done in half the time.
             let share = (waiting.tokens + idleLanes.count) / (idleLanes.count + 1)
             let budget = budget(lane)
@@ -168,26 +185,46 @@ package struct BatchPlanner: Sendable {
         return actions
     }
 
-    /// The first replay that an idle lane may take. Its old device is good enough when there is no other.
-    private mutating func nextReplay() -> Action? {
+    /// The first replay that an idle lane may take, if there is one, and else a device that is to run dry for one that wants it to itself. Its
+    /// old device is good enough for a replay when there is no other.
+    private mutating func nextReplay() -> (Action?, reserved: Int?) {
         let devices = Set(lanes.values.map(\.device))
+        var reserved: Int?
         for (index, replay) in replays.enumerated() {
             let hasChoice = devices.contains { $0 != replay.avoidedDevice }
-            guard let lane = takeIdleLane(where: { !hasChoice || $0.device != replay.avoidedDevice }) else { continue }
+            var places = devices.filter { (!hasChoice || $0 != replay.avoidedDevice) && $0 != reserved }
+            if replay.company == .none {
+                // One at a time: the device with the least to wait for.
+                guard reserved == nil, let device = places.min(by: { (busyLanes($0), $0) < (busyLanes($1), $1) }) else { continue }
+                guard busyLanes(device) == 0 else {
+                    reserved = device
+                    continue
+                }
+                places = [device]
+            }
+            guard let lane = takeIdleLane(where: { places.contains($0.device) }) else { continue }
+            if replay.company == .none, let device = lanes[lane]?.device { secluded[device] = lane }
             replays.remove(at: index)
-            return .launch(lane: lane, ids: replay.items.map(\.id))
+            return (.launch(lane: lane, ids: replay.items.map(\.id)), nil)
         }
-        return nil
+        return (nil, reserved)
     }
 
-    /// Of the idle lanes that fit, the one of the largest share; of equals the one that ran last, whose cache is warm.
-    private mutating func takeIdleLane(where fits: (Lane) -> Bool = { _ in true }) -> Int? {
+    private func busyLanes(_ device: Int) -> Int {
+        lanes.values.count { $0.device == device && $0.isBusy }
+    }
+
+    /// Of the idle lanes that fit, the one of the largest share; of equals the one that ran last, whose cache is warm. Busy from now on.
+    private mutating func takeIdleLane(where fits: (Lane) -> Bool) -> Int? {
         var best: (place: Int, share: Double)?
         for (place, lane) in idleLanes.enumerated() {
-            guard let state = lanes[lane], fits(state), state.share >= best?.share ?? 0 else { continue }
+            guard let state = lanes[lane], secluded[state.device] == nil, fits(state), state.share >= best?.share ?? 0 else { continue }
             best = (place, state.share)
         }
-        return best.map { idleLanes.remove(at: $0.place) }
+        guard let best else { return nil }
+        let lane = idleLanes.remove(at: best.place)
+        lanes[lane]?.isBusy = true
+        return lane
     }
 
     private func budget(_ lane: Int) -> Int {

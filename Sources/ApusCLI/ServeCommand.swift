@@ -118,13 +118,18 @@ struct ServeCommand: AsyncParsableCommand {
                 try await Task.sleep(for: .seconds(.max / 4))
             }
             // Whatever ends first decides: the server by draining, or a model by failing.
+            var failure: (any Error)?
             do {
                 try await group.next()
             } catch is CancellationError {
+            } catch {
+                failure = error
             }
             group.cancelAll()
+            // Whoever still loads waits for devices, and is told that there are none.
+            sampling.stop()
+            await room.shutdown()
+            if let failure { throw failure }
         }
-        sampling.stop()
-        await room.shutdown()
     }
 }

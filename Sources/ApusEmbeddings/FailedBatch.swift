@@ -1,3 +1,4 @@
+import ApusBatching
 import ApusErrors
 import ApusExecution
 import ApusTensor
@@ -6,14 +7,16 @@ import ApusTensor
 ///
 /// - A device that is out of memory, or an engine that refuses a batch, leaves the process alive: halves are tried, so that a bad
 ///   sequence ends up alone after a few cheap runs.
-/// - A batch that ended its worker is taken apart at once, since every wrong half would cost another worker. A sequence that was in two
-///   such batches, the second one alone, is refused from then on.
+/// - A batch that ended its worker is taken apart at once, since every wrong half would cost another worker. Its sequences run again one at
+///   a time with the device to themselves, so that the next death has one reason: what was there both times is refused from then on.
 /// - Nobody's fault (a worker killed from outside, a device that fell off the bus): the batch runs again as it was.
 struct FailedBatch {
     /// How often a sequence goes back through no fault of its own before its caller is told.
     static let mostReplays = 8
     /// Batches that ended their worker with a sequence in them, after which the sequence is refused.
     static let quarantineSuspicion = 2
+    /// Times that a sequence may fail alone on one device.
+    static let mostTries = 3
 
     /// Groups that run again, each as one batch.
     private(set) var replays: [[PendingSequence]] = []
@@ -24,6 +27,8 @@ struct FailedBatch {
     private(set) var blame = BatchReport.Blame.device
     /// Whether the replays should run on another device if there is one.
     private(set) var avoidsDevice = true
+    /// Whether the replays share their device with anything.
+    private(set) var company = BatchPlanner.Company.any
 
     init(_ sequences: [PendingSequence], on device: DeviceID, _ error: ApusError) {
         switch error.deviceFailure ?? .engine {
@@ -54,7 +59,8 @@ struct FailedBatch {
             let middle = sequences.count / 2
             replays = [Array(sequences[..<middle]), Array(sequences[middle...])]
         } else if var alone = sequences.first {
-            if alone.failedAlone != nil {
+            alone.tries += 1
+            if alone.tries >= Self.mostTries || alone.failedAlone.map({ $0 != device }) ?? false {
                 blame = .input
                 failures = [(alone, error)]
             } else {
@@ -66,6 +72,7 @@ struct FailedBatch {
 
     private mutating func separate(_ sequences: [PendingSequence], _ device: DeviceID, _ error: ApusError) {
         // The device's fault until a sequence is found guilty, which then takes the blame back: see `excuse`.
+        company = .none
         for var sequence in sequences {
             sequence.endedWorkersOf.append(device)
             guard sequence.endedWorkersOf.count >= Self.quarantineSuspicion else {
@@ -74,7 +81,7 @@ struct FailedBatch {
             }
             blame = .input
             quarantined.append(sequence)
-            failures.append((sequence, Self.refusal(cause: error)))
+            failures.append((sequence, Self.refusal(row: sequence.row, cause: error)))
         }
     }
 
@@ -90,9 +97,10 @@ struct FailedBatch {
     }
 
     /// What a caller is told whose input ends workers.
-    static func refusal(cause: ApusError? = nil) -> ApusError {
+    static func refusal(row: Int, cause: ApusError? = nil) -> ApusError {
         ApusError(
             .requestQuarantined, "the input ended the process that computed it more than once and is not tried again",
+            place: "input[\(row)]",
             advice: "Send the other inputs without it, and report the input to whoever runs this server", cause: cause)
     }
 }

@@ -15,6 +15,8 @@ struct PendingSequence: Sendable {
     var endedWorkersOf: [DeviceID] = []
     /// How often it went back for a reason of which it is innocent.
     var replays = 0
+    /// How often it failed alone, with errors that leave the worker alive.
+    var tries = 0
     /// Where it failed alone, with an error that another device may not share.
     var failedAlone: DeviceID?
 

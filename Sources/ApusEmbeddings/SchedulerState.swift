@@ -74,8 +74,8 @@ struct SchedulerState: Sendable {
     ) throws(ApusError) -> [Launch]? {
         guard let open = requests[request], open.isOpen else { return nil }
         if let refusal { throw refusal }
-        guard quarantine.isEmpty || !sequences.contains(where: { quarantine.contains($0.ids) }) else {
-            throw FailedBatch.refusal()
+        if !quarantine.isEmpty, let offset = sequences.firstIndex(where: { quarantine.contains($0.ids, now: now) }) {
+            throw FailedBatch.refusal(row: firstRow + offset)
         }
         var taken: [PendingSequence] = []
         for (offset, sequence) in sequences.enumerated() {
@@ -171,7 +171,7 @@ struct SchedulerState: Sendable {
 
     /// Carries out what is decided about a failed batch. Sequences that nobody waits for any more are dropped.
     mutating func putBack(_ failed: FailedBatch, from run: LaneRun, now: Int) -> [Launch] {
-        for sequence in failed.quarantined { quarantine.insert(sequence.sequence.ids) }
+        for sequence in failed.quarantined { quarantine.insert(sequence.sequence.ids, now: now) }
         var launches: [Launch] = []
         for (sequence, error) in failed.failures { launches += close(sequence.request, .failure(error)) }
         // What ran when all that waited was refused has nobody to wait for either.
@@ -187,7 +187,8 @@ struct SchedulerState: Sendable {
                 requests[sequence.request]?.waiting.insert(sequence.id)
             }
             replays.append(
-                BatchPlanner.Replay(wanted.map(\.item), avoiding: failed.avoidsDevice ? numbers[run.replica.device] : nil))
+                BatchPlanner.Replay(wanted.map(\.item), avoiding: failed.avoidsDevice ? numbers[run.replica.device] : nil,
+                    company: failed.company))
         }
         return launches + apply(planner.putBack(replays, now: now))
     }

@@ -223,6 +223,7 @@ extension Fleet {
                 if !isRunning { died(device, worker, .killed, "was ended from outside before it had started") }
                 return
             }
+            if error.deviceFailure == .unavailable, isRunning { return }
             logger.error("\(device) cannot be used: \(error)")
             metrics.spawnFailed(device)
             state.withLockedValue { $0.failedToStart(error, device, worker: worker) }
@@ -296,12 +297,12 @@ extension Fleet {
     /// Loads and opens a new model on the devices that serve; waits for one when none does.
     private func place(_ model: any FleetModel) async throws(ApusError) {
         var failure: ApusError?
-        var tooSmall: Set<DeviceID> = []
+        var unfit: Set<DeviceID> = []
         while true {
             let (serving, hope) = state.withLockedValue { state in
                 let devices = state.devices(for: model.assignedDevice)
-                let serving = state.servingExecutors.filter { devices.contains($0.0.device) && !tooSmall.contains($0.0.device) }
-                return (serving, state.canStillServe(on: devices.subtracting(tooSmall)))
+                let serving = state.servingExecutors.filter { devices.contains($0.0.device) && !unfit.contains($0.0.device) }
+                return (serving, state.canStillServe(on: devices.subtracting(unfit)))
             }
             for (executor, share, fallback) in serving {
                 do throws(ApusError) {
@@ -310,22 +311,24 @@ extension Fleet {
                     model.open(on: executor, share: share, fallback: fallback)
                     return await placeRest(model, after: executor)
                 } catch {
-                    if error.code == .insufficientMemory {
-                        tooSmall.insert(executor.device)
-                    } else if error.deviceFailure == nil || error.deviceFailure == .outOfMemory {
+                    model.unload(from: executor)
+                    if error.rulesDeviceOut {
+                        unfit.insert(executor.device)
+                        logger.error("\(executor.device) cannot have \(model.name): \(error)")
+                    } else if error.deviceFailure == nil {
                         throw error
                     }
                     failure = error
                 }
             }
-            guard hope, !isTooSmall(tooSmall, for: model) else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
-            await nextChange(for: model)
+            guard hope, !hasNoFitDevice(unfit, for: model) else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
+            await nextChange(for: model, besides: unfit)
             guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
         }
     }
 
     /// Whether a model found no room on any device that is meant for it. A CPU that stands by is not started for it.
-    private func isTooSmall(_ devices: Set<DeviceID>, for model: any FleetModel) -> Bool {
+    private func hasNoFitDevice(_ devices: Set<DeviceID>, for model: any FleetModel) -> Bool {
         guard !devices.isEmpty else { return false }
         return state.withLockedValue { state in
             state.devices(for: model.assignedDevice).allSatisfy { devices.contains($0) || state.units[$0]?.member.role == .standby }
@@ -342,6 +345,7 @@ extension Fleet {
                         _ = try await model.prove(on: executor)
                         model.open(on: executor, share: share, fallback: fallback)
                     } catch {
+                        model.unload(from: executor)
                         self.logger.error("\(executor.device) serves without \(model.name): \(error)")
                     }
                 }
@@ -354,12 +358,12 @@ extension Fleet {
         state.withLockedValue { $0.devices(for: model.assignedDevice).contains(device) }
     }
 
-    private func nextChange(for model: any FleetModel) async {
+    private func nextChange(for model: any FleetModel, besides unfit: Set<DeviceID>) async {
         await withCheckedContinuation { continuation in
             waiters.withLockedValue { $0.append(ServingWaiter(continuation: continuation)) }
             // What happened between the look and the wait must not be missed.
             let isOver = state.withLockedValue { state in
-                let devices = state.devices(for: model.assignedDevice)
+                let devices = state.devices(for: model.assignedDevice).subtracting(unfit)
                 return state.servingExecutors.contains { devices.contains($0.0.device) } || !state.canStillServe(on: devices)
             }
             if isOver { wakeWaiters() }
@@ -371,6 +375,13 @@ extension Fleet {
             defer { waiters.removeAll() }
             return waiters
         }) { waiter.continuation.resume() }
+    }
+}
+
+extension ApusError {
+    /// Whether it says that this device cannot have this model, while another one may.
+    fileprivate var rulesDeviceOut: Bool {
+        [.insufficientMemory, .outOfMemory, .wrongAnswer, .engineFailure].contains(code)
     }
 }
 

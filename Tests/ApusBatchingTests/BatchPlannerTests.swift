@@ -154,6 +154,21 @@ import Testing
         #expect(planner.laneFinished(0, now: 5) == [.launch(lane: 0, ids: [0])])
     }
 
+    @Test func whatWantsADeviceToItselfGetsIt() throws {
+        var planner = try planner(lanes: 0)
+        for lane in 0..<2 { _ = planner.addLane(lane, device: 0, now: 0) }
+        #expect(try planner.enqueue(items([10, 10]), now: 0).count == 2)
+        _ = try planner.enqueue(items([10, 10], from: 2), now: 0)
+        let alone = (0..<2).map { BatchPlanner.Replay(items([5], from: 10 + $0), company: .none) }
+        #expect(planner.putBack(alone, now: 1) == [])
+        // The device runs dry first, then runs the two one after the other, and only then what else waits.
+        #expect(planner.laneFinished(0, now: 2) == [])
+        #expect(planner.laneFinished(1, now: 3) == [.launch(lane: 1, ids: [10])])
+        #expect(planner.laneFinished(1, now: 4) == [.launch(lane: 1, ids: [11])])
+        let rest = planner.laneFinished(1, now: 5)
+        #expect(rest.count == 2)
+    }
+
     @Test func aLaneOfASmallerShareIsAskedLastAndGivenLess() throws {
         var planner = try planner(lanes: 2)
         planner.setShare(0.2, ofLane: 0)

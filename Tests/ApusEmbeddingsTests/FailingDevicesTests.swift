@@ -123,7 +123,7 @@ import Testing
             #expect(sequences.runs.map(\.device) == [good.device])
             #expect(keeper.reports.contains { $0.device == bad.device && $0.result == .failed(.engine, .device) })
         } else {
-            #expect(bad.runs.count == 2)
+            #expect(bad.runs.count == 3)
         }
     }
 

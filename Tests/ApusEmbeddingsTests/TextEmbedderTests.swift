@@ -107,12 +107,12 @@ import Testing
         #expect(try await [first, second].map(\.sequences.vectors) == [[1, 1], [6, 3]])
     }
 
-    @Test func aSequenceThatFailsTwiceAloneFailsItsCallerAndNobodyElse() async throws {
+    @Test func aSequenceThatFailsThreeTimesAloneFailsItsCallerAndNobodyElse() async throws {
         let executor = ScriptedExecutor()
         let embedder = try await embedder(executor)
-        executor.model.fail(next: 1)
-        #expect(try await embedder.embed([tokens([4])]).sequences.vectors == [4, 1])
         executor.model.fail(next: 2)
+        #expect(try await embedder.embed([tokens([4])]).sequences.vectors == [4, 1])
+        executor.model.fail(next: 3)
         await #expect { try await embedder.embed([.tokens([1])]) } throws: { ($0 as? ApusError)?.code == .engineFailure }
         #expect(try await embedder.embed([tokens([5])]).sequences.vectors == [5, 1])
     }
@@ -125,8 +125,8 @@ import Testing
         let bad = Task { try await embedder.embed([.tokens([ScriptedModel.poison])]) }
         async let good = embedder.embed([tokens([3])])
         while embedder.waitingTokens < 2 { await Task.yield() }
-        // The first run, the shared batch, its two sequences one by one, and the bad one once more.
-        for _ in 0..<5 { executor.model.release() }
+        // The first run, the shared batch, its two sequences one by one, and the bad one twice more.
+        for _ in 0..<6 { executor.model.release() }
         let outcome = await bad.result
         #expect { try outcome.get() } throws: { ($0 as? ApusError)?.code == .engineFailure }
         #expect(try await [first, good].map(\.sequences.vectors) == [[1, 1], [3, 1]])

@@ -80,7 +80,7 @@ package struct RecoveryPolicy: Sendable, Equatable {
         /// For an Xid: one that comes sooner after a start belongs to the worker before.
         package var xid = Duration.seconds(10)
         /// Deaths in a row, without one good batch between them, that inputs may be blamed for.
-        package var excusedDeaths = 8
+        package var excusedDeaths = 3
 
         package init() {}
     }

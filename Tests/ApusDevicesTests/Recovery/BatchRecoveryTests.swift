@@ -249,7 +249,7 @@ import Testing
             driver.serve()
             driver.send(.wake, after: 31)
         }
-        // Eight excuses, then three restarts.
-        #expect(deaths == 12)
+        // Three excuses, then three restarts.
+        #expect(deaths == 7)
     }
 }
