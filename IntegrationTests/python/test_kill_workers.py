@@ -232,6 +232,46 @@ def test_a_slow_device_answers_right(texts):
         assert not np.isnan([entry.difference for entry in books.entries.values() if entry.ok]).any()
 
 
+def until(server, texts, condition, seconds=60):
+    """Answers to one request after the other until one satisfies `condition`; all of them are right or refused."""
+    deadline, seen = time.monotonic() + seconds, []
+    while not seen or not condition(seen[-1]):
+        assert time.monotonic() < deadline, f"{seen[-3:]}\n{server.output()}"
+        group = len(seen) % len(texts.groups)
+        seen.append(server.embed(texts.groups[group]))
+        if seen[-1].status == 200:
+            _, difference = apus.agreement(apus.vectors(seen[-1]), texts.expected(group))
+            assert difference <= ledger.TOLERANCE
+    return seen
+
+
+def test_the_cpu_stands_in_for_lost_devices_and_every_answer_says_so(texts):
+    with apus.Server("--devices", "sim:2", "--chaos", "sim:0:lost@10,sim:1:lost@20") as server:
+        seen = until(server, texts, lambda reply: reply.headers["x-apus-device"] == "cpu:0")
+        assert [reply.status for reply in seen] == [200] * len(seen)
+        assert {"sim:0", "sim:1"} <= {name for reply in seen for name in reply.headers["x-apus-device"].split(",")}
+        for reply in seen[:-1]:
+            assert reply.headers["x-apus-fallback"] == "none" or "cpu:0" in reply.headers["x-apus-device"], reply.headers
+        assert seen[-1].headers["x-apus-fallback"] == "permanent"
+        ready = server.get("/health/ready")
+        assert ready.status == 200 and ready.json["remedy"] == "cpu" and ready.json["capacity"] < 1
+        assert {row["device"]: row["state"] for row in ready.json["models"]} == {"sim:0": "away", "sim:1": "away", "cpu:0": "ready"}
+        assert server.metric("apus_fallback_inputs_total", stage="permanent") >= len(texts.groups[0])
+        assert server.metric("apus_device_fallback_stage", device="sim:0") == server.metric("apus_device_fallback_stage", device="sim:1") == 2
+
+
+def test_without_fallback_requests_are_refused_when_all_devices_are_lost(texts, tmp_path):
+    configuration = tmp_path / "apus.yaml"
+    configuration.write_text("devices:\n  fallback: fail\n")
+    with apus.Server("--devices", "sim:2", "--chaos", "sim:0:lost@10,sim:1:lost@20", "--config", configuration) as server:
+        seen = until(server, texts, lambda reply: reply.status != 200)
+        assert seen[-1].status == 503 and seen[-1].error["code"] == "no_device", seen[-1]
+        assert int(seen[-1].headers["retry-after"]) >= 1
+        assert all("cpu" not in reply.headers["x-apus-device"] for reply in seen[:-1])
+        assert server.get("/health/ready").status == 503
+        assert server.embed("again").error["code"] == "no_device"
+
+
 def test_what_is_overdue_reaches_no_device():
     texts = ledger.Texts(200, 1)
     with apus.Server("--devices", "cpu") as server:
