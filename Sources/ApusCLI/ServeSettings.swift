@@ -37,6 +37,10 @@ struct ServeSettings {
         }
     }
 
+    /// A worker takes a socket and a shared memory region for each lane and for its loader, a control channel, and the far ends while it is
+    /// started: 64 for everything else, and as many again for eight devices of two lanes and their successors.
+    private static let reservedDescriptors = 64 + 8 * 24
+
     private init(_ loaded: LoadedConfiguration) throws(ApusError) {
         configuration = loaded.configuration
         origins = loaded.origins
@@ -45,6 +49,7 @@ struct ServeSettings {
         httpLimits.bodyBytes = server.maxBodyBytes
         httpLimits.totalBodyBytes = max(httpLimits.totalBodyBytes, server.maxBodyBytes)
         httpLimits.connections = server.maxConnections
+        httpLimits.reservedDescriptors = Self.reservedDescriptors
         var timeouts = HTTPConfiguration.Timeouts()
         timeouts.header = server.headerTimeout
         timeouts.body = server.bodyTimeout

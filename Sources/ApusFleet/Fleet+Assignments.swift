@@ -27,16 +27,31 @@ extension Fleet {
             model.unload(from: executor)
         }
         if isRefused { model.refuse(with: noDevice) }
-        for (executor, share) in standIns where !model.isOpen(on: executor.device) {
+        for (executor, share) in standIns {
+            let fallback = stage(of: model, on: executor.device, planned: .temporary)
+            guard !model.isOpen(on: executor.device) else {
+                model.adjust(executor.device, share: share, fallback: fallback)
+                continue
+            }
             do throws(ApusError) {
                 try await model.load(onto: executor)
                 _ = try await model.prove(on: executor)
-                model.open(on: executor, share: share, fallback: .temporary)
+                model.open(on: executor, share: share, fallback: fallback)
                 logger.warning("\(executor.device) stands in for \(model.assignedDevice?.description ?? "all") with \(model.name)")
             } catch {
+                model.unload(from: executor)
                 logger.error("\(executor.device) cannot stand in with \(model.name): \(error)")
             }
         }
+        // Nobody has it and its own device is not expected back: to wait would be to wait for ever.
+        guard !standIns.isEmpty, !standIns.contains(where: { model.isOpen(on: $0.0.device) }) else { return }
+        if state.withLockedValue({ $0.isGivenUp(model.assignedDevice) }) { model.refuse(with: noDevice) }
+    }
+
+    /// What clients of `model` are told on `device`: on another than its own it is served by a stand-in, whatever the device is for others.
+    func stage(of model: any FleetModel, on device: DeviceID, planned: FallbackStage) -> FallbackStage {
+        guard let assigned = model.assignedDevice, assigned != device else { return planned }
+        return state.withLockedValue { $0.isGivenUp(assigned) } ? .permanent : .temporary
     }
 }
 
@@ -53,6 +68,11 @@ extension FleetState {
     fileprivate func standIns(for assigned: DeviceID?) -> [(any Executor, share: Double)] {
         guard let assigned, let unit = units[assigned], isAway(unit), fallback != .fail else { return [] }
         return servingExecutors.compactMap { executor, share, _ in executor.device == assigned ? nil : (executor, share) }
+    }
+
+    /// Whether a device is not expected back.
+    func isGivenUp(_ device: DeviceID?) -> Bool {
+        device.flatMap { units[$0]?.recovery.fallback } == .permanent
     }
 
     /// Whether a device does not serve and nothing may stand in for it.

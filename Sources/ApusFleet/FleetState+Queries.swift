@@ -17,6 +17,14 @@ extension FleetState {
         }
     }
 
+    /// Executors that proved themselves, whether they take work or stand by.
+    var readyExecutors: [any Executor] {
+        order.compactMap { device in
+            guard let unit = units[device], unit.recovery.isServing else { return nil }
+            return unit.executor?.executor
+        }
+    }
+
     /// Whether one of `devices` serves, or may come to serve without anybody's help.
     func canStillServe(on devices: Set<DeviceID>) -> Bool {
         guard !isStopping else { return false }

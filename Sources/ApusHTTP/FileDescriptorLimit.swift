@@ -8,12 +8,9 @@ import Darwin
 
 /// How many files and sockets this process may hold open.
 enum FileDescriptorLimit {
-    /// Descriptors kept back for models, engine, logs and event loops.
-    static let reserved = 64
-
-    /// The most connections that fit, after the limit was raised as far as the system lets a process raise it. Accepting more would
-    /// make `accept` fail, and with that end the server.
-    static func connections(wanted: Int) -> Int {
+    /// The most connections that fit beside `reserved` other descriptors, after the limit was raised as far as the system lets a process raise
+    /// it. Accepting more would make `accept` fail, and with that end the server.
+    static func connections(wanted: Int, reserved: Int) -> Int {
         #if canImport(Glibc)
         let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
         #else
@@ -28,6 +25,7 @@ enum FileDescriptorLimit {
             if setrlimit(resource, &raised) == 0 { limit = raised }
         }
         guard limit.rlim_cur < needed else { return wanted }
-        return max(1, Int(limit.rlim_cur) - reserved)
+        // Where descriptors are scarce, clients and everything else share them.
+        return max(1, Int(limit.rlim_cur) - min(reserved, Int(limit.rlim_cur) / 2))
     }
 }

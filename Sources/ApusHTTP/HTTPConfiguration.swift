@@ -14,6 +14,8 @@ package struct HTTPConfiguration: Sendable, Equatable {
         package var targetBytes = 16 << 10
         /// Connections open at once. Further ones wait in the system's queue. Lowered to what the file descriptor limit allows.
         package var connections = 4096
+        /// File descriptors kept back for everything else: models, logs, event loops, and the channels of worker processes.
+        package var reservedDescriptors = 64
         /// Bytes a second that a client must at least take of an answer, once the write timeout is over.
         package var slowestReader = 64 << 10
 

@@ -83,7 +83,8 @@ package struct HTTPServer: ServiceLifecycle.Service {
             responder: { [router] request in await router.answer(request) },
             refuser: { [router] error in router.refuse(error) }
         )
-        let connections = FileDescriptorLimit.connections(wanted: configuration.limits.connections)
+        let connections = FileDescriptorLimit.connections(
+            wanted: configuration.limits.connections, reserved: configuration.limits.reservedDescriptors)
         // Hummingbird's own line about its start would repeat ours.
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
