@@ -8,14 +8,16 @@ twice, no wrong vector, no error; p99 in the 5 s after a kill at most max(2 x ba
 a killed worker serves again within 3 s; nothing that was overdue reached a device. Exit status 1 when a target is missed.
 """
 import argparse
+import contextlib
 import dataclasses
 import os
+import pathlib
 import signal
 import sys
 import threading
 import time
 
-from harness import Server, median, percentile, report, table
+from harness import THREADS, Server, median, percentile, report, table
 
 from ledger import Load, Texts
 
@@ -35,6 +37,31 @@ class Outage:
     back: float | None = None
     """Seconds until the device answered a request that was sent after it."""
     p99: float | None = None
+    others: float | None = None
+    """Share of the machine's processor time that went to programs other than the server and this one, in the seconds after it."""
+
+
+class Processors:
+    """How much of the machine others use: a figure measured beside a build says little about the server."""
+
+    def __init__(self, server):
+        self.server, self.ticks = server, os.sysconf("SC_CLK_TCK")
+
+    def look(self):
+        """(seconds since the start of the machine, processor seconds used by all, by the server with its workers and this program)"""
+        fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        own = sum(os.times()[:2])
+        for pid in self.server.processes():
+            with contextlib.suppress(OSError):
+                times = [int(field) for field in pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+                # What workers used that have ended is in the server's account of its children.
+                own += sum(times if pid == self.server.process.pid else times[:2]) / self.ticks
+        # Of user, nice, system, idle, iowait, irq, softirq and steal, all but idle and iowait are use.
+        return time.monotonic(), (sum(fields) - fields[3] - fields[4]) / self.ticks, own
+
+    @staticmethod
+    def others(before, after):
+        return max(0.0, (after[1] - before[1] - after[2] + before[2]) / (after[0] - before[0]) / THREADS)
 
 
 class Outages:
@@ -42,7 +69,7 @@ class Outages:
 
     def __init__(self, server):
         self.server, self.outages, self.threads = server, [], []
-        self.devices = devices(server)
+        self.devices, self.processors = devices(server), Processors(server)
         self.known = self._restarts()
 
     def kill(self):
@@ -55,20 +82,22 @@ class Outages:
         workers = self.server.workers()
         if not workers:
             return
-        outage = Outage(time.monotonic(), workers[0])
+        outage, before = Outage(time.monotonic(), workers[0]), self.processors.look()
         os.kill(outage.pid, number)
         self.outages.append(outage)
-        thread = threading.Thread(target=self._notice, args=[outage])
+        thread = threading.Thread(target=self._notice, args=[outage, before])
         thread.start()
         self.threads.append(thread)
 
-    def _notice(self, outage):
+    def _notice(self, outage, before):
         while outage.device is None and time.monotonic() < outage.at + 8:
             time.sleep(0.05)
             now = self._restarts()
             outage.device = next((device for device in now if now[device] > self.known[device]), None)
             if outage.device is not None:
                 outage.noticed, self.known = time.monotonic() - outage.at, now
+        time.sleep(max(0.0, outage.at + AFTER - time.monotonic()))
+        outage.others = self.processors.others(before, self.processors.look())
 
     def _restarts(self):
         return {device: self.server.metric("apus_device_restarts_total", device=device) for device in self.devices}
@@ -127,6 +156,7 @@ def judge(load, outages):
         "back_s_median": None if None in backs else median(backs), "back_s_worst": None if None in backs else max(backs),
         "noticed_s_worst": max((outage.noticed for outage in outages.outages if outage.noticed is not None), default=None),
         "in_flight_most": load.peak_in_flight, "client_cpu_share": load.cpu_share,
+        "others_cpu_share": [outage.others and round(outage.others, 2) for outage in outages.outages],
         "back_s": [outage.back and round(outage.back, 3) for outage in outages.outages],
         "after_p99_ms": [round(1e3 * value, 1) for value in slow]}
 
@@ -207,9 +237,10 @@ def main():
         row = result[name]
         rows.append([name, row["outages"], row["requests"], row["lost"], row["twice"], row["wrong"], sum(row["errors"].values()), row["base_p50_ms"],
                      row["base_p99_ms"], row["after_p99_ms_median"], row["after_p99_ms_worst"], row["limit_ms"],
-                     "never" if row["back_s_worst"] is None else f"{row['back_s_median']:.2f} / {row['back_s_worst']:.2f}"])
+                     "never" if row["back_s_worst"] is None else f"{row['back_s_median']:.2f} / {row['back_s_worst']:.2f}",
+                     f"{max(row['others_cpu_share']):.0%}"])
     table(f"Workers ended under load, {arguments.share:.0%} of {result['peak_requests_per_second']:.0f} requests/s of {arguments.texts} texts",
-          ["", "outages", "requests", "lost", "twice", "wrong", "errors", "p50 ms", "p99 ms", "p99 after", "worst", "limit", "back s, worst"], rows)
+          ["", "outages", "requests", "lost", "twice", "wrong", "errors", "p50 ms", "p99 ms", "p99 after", "worst", "limit", "back s, worst", "others' cpu"], rows)
     for text in missed:
         print(f"  missed: {text}")
     report("kill_workers", result | {"missed": missed, "load_average": os.getloadavg()})
