@@ -12,7 +12,8 @@ package struct HTTPConfiguration: Sendable, Equatable {
         package var headerFields = 256
         /// Bytes of a request target.
         package var targetBytes = 16 << 10
-        /// Connections open at once. Further ones wait in the system's queue. Lowered to what the file descriptor limit allows.
+        /// Connections open at once. Further ones wait in the system's queue, but for up to three that arrive in one burst with the last.
+        /// Lowered to what the file descriptor limit allows.
         package var connections = 4096
         /// File descriptors kept back for everything else: models, logs, event loops, and the channels of worker processes.
         package var reservedDescriptors = 64
