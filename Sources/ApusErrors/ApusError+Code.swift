@@ -11,7 +11,9 @@ extension ApusError.Code {
     public static let modelNotFound = Self(rawValue: "model_not_found")
     public static let unsupportedTask = Self(rawValue: "unsupported_task")
     public static let modelLoading = Self(rawValue: "model_loading")
+    public static let modelUnloaded = Self(rawValue: "model_unloaded")
     public static let overloaded = Self(rawValue: "overloaded")
+    public static let rateLimitExceeded = Self(rawValue: "rate_limit_exceeded")
     public static let deadlineExceeded = Self(rawValue: "deadline_exceeded")
     public static let cancelled = Self(rawValue: "cancelled")
     public static let requestQuarantined = Self(rawValue: "request_quarantined")
@@ -19,6 +21,8 @@ extension ApusError.Code {
     public static let unknownDevice = Self(rawValue: "unknown_device")
     public static let shuttingDown = Self(rawValue: "shutting_down")
     public static let notFound = Self(rawValue: "not_found")
+    public static let invalidAPIKey = Self(rawValue: "invalid_api_key")
+    public static let insufficientScope = Self(rawValue: "insufficient_scope")
     public static let methodNotAllowed = Self(rawValue: "method_not_allowed")
     public static let unsupportedMediaType = Self(rawValue: "unsupported_media_type")
 
