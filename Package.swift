@@ -88,7 +88,7 @@ let package = Package(
         room(
             "ApusFleet",
             ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", .logging, .nioConcurrencyHelpers]),
-        room("ApusService", ["ApusErrors", "ApusJSON", "ApusTensor", .metrics]),
+        room("ApusService", ["ApusErrors", "ApusJSON", "ApusTensor", .crypto, .metrics, .nioConcurrencyHelpers]),
         room(
             "ApusHTTP",
             [
