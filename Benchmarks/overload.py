@@ -47,7 +47,7 @@ def trial(server, requests, rate, seconds, deadline):
         "retry_after_wrong": sum(not (retry or "").isdigit() or not 1 <= int(retry) <= LONGEST_RETRY for retry in retries),
         "memory_growth": watch.growth(loop.began + begin, loop.ended), "expired_on_device": server.scrape().sum("apus_expired_on_device_total"),
         "rows_a_batch": mean_between(samples[0][1], samples[-1][1], "apus_batch_size") if len(samples) > 1 else None,
-        "memory": [(round(when - loop.began, 2), size) for when, size in watch.memory], "pss": [(round(when - loop.began, 2), size) for when, size in watch.pss],
+        "memory_mib": [round(size / MEBIBYTE, 1) for _, size in watch.memory], "pss_mib": [round(size / MEBIBYTE, 1) for _, size in watch.pss],
         "most_in_flight": loop.most_in_flight, "generator_cpu_share": loop.cpu_share, "others_cpu_share": others,
         "complaints": loop.complaints() + [f"unexpected answers: {code}" for code in figures["refused"] if code not in EXPECTED],
         "doubts": loop.doubts()}
