@@ -27,6 +27,10 @@ extension ApusError.Code {
     package static let workerKilled = Self(rawValue: DeviceFailure.killed.rawValue)
     package static let deviceLost = Self(rawValue: DeviceFailure.lost.rawValue)
     package static let deviceUnavailable = Self(rawValue: DeviceFailure.unavailable.rawValue)
+    /// What was asked of a device needs it to be there again, which only a restart of the machine brings about.
+    package static let deviceGone = Self(rawValue: "device_gone")
+    /// The system has no files, processes or memory left to start a worker with: no fault of any device.
+    package static let resourcesExhausted = Self(rawValue: "resources_exhausted")
 }
 
 extension ApusError {

@@ -7,9 +7,14 @@ import NIOConcurrencyHelpers
 
 // What an operator asks of devices.
 extension Fleet {
-    /// Asks for a device that stays away to be tried now. Throws `unknown_device`.
+    /// Asks for a device that stays away to be tried now. Throws `unknown_device`, and `device_gone` for one that is lost.
     package func probe(_ device: DeviceID) throws(ApusError) {
         try requireKnown(device)
+        if let reason = state.withLockedValue({ $0.lossOf(device) }) {
+            throw ApusError(
+                .deviceGone, "\(device) is lost and cannot be probed: \(reason)",
+                advice: "Restart the machine, and this server with it, to use the device again")
+        }
         handle(device, .operatorProbe)
     }
 

@@ -17,20 +17,16 @@ package final class Fleet: Sendable {
     let waiters = NIOLockedValueBox<[ServingWaiter]>([])
     private let ticking = NIOLockedValueBox<Task<Void, Never>?>(nil)
     private let origin = ContinuousClock.now
-    /// Called when a sample of this device is wanted at once.
-    private let wantsSample: @Sendable (DeviceID) -> Void
 
     /// How often what is due by itself is looked for.
     private static let tick = Duration.milliseconds(100)
 
     package init(
-        _ plan: FleetPlan, source: any ExecutorSource, logger: Logger, metrics: DeviceMetrics = DeviceMetrics(),
-        wantsSample: @escaping @Sendable (DeviceID) -> Void = { _ in }
+        _ plan: FleetPlan, source: any ExecutorSource, logger: Logger, metrics: DeviceMetrics = DeviceMetrics()
     ) {
         self.source = source
         self.logger = logger
         self.metrics = metrics
-        self.wantsSample = wantsSample
         state = NIOLockedValueBox(FleetState(plan))
         for member in plan.members { metrics.found(member.info) }
     }
@@ -188,7 +184,6 @@ extension Fleet {
             logger.error("no device serves and none may stand in: requests are refused")
             for model in models { model.refuse(with: error) }
             wakeWaiters()
-        case .sample(let device): wantsSample(device)
         case .note(let level, let text): logger.log(level: level.logLevel, "\(text)")
         case .changed(let device, let stage, let fallback, let weight, let isServing):
             metrics.changed(device, stage: stage, fallback: fallback, weight: weight, isServing: isServing)
@@ -228,9 +223,9 @@ extension Fleet {
                 return
             }
             if error.deviceFailure == .unavailable, isRunning { return }
-            logger.error("\(device) cannot be used: \(error)")
+            let isNews = state.withLockedValue { $0.failedToStart(error, device, worker: worker) }
+            if isNews { logger.error("\(device) cannot be used: \(error)") }
             metrics.spawnFailed(device)
-            state.withLockedValue { $0.failedToStart(error, device, worker: worker) }
             handle(device, .spawnFailed(worker: worker, error.code))
             wakeWaiters()
         }

@@ -34,6 +34,12 @@ extension FleetState {
         }
     }
 
+    /// Why a device is lost; nil for one that is not.
+    func lossOf(_ device: DeviceID) -> String? {
+        guard let recovery = units[device]?.recovery, recovery.stage == .lost else { return nil }
+        return recovery.lastReason?.text ?? "it is gone"
+    }
+
     /// Why a device could not be started, if one could not.
     var startFailure: ApusError? {
         order.compactMap { startFailures[$0] }.first

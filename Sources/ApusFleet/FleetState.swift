@@ -15,7 +15,6 @@ enum FleetEffect: Sendable {
     case adjust(DeviceID, share: Double, fallback: FallbackStage)
     case capacity(Double)
     case refuse
-    case sample(DeviceID)
     case note(RecoveryAction.Level, String)
     case changed(DeviceID, DeviceStage, FallbackStage, weight: Double, isServing: Bool)
     case began(DeviceID)
@@ -52,6 +51,8 @@ struct FleetState: Sendable {
     private(set) var servingTime = ServingTime()
     /// What kept devices from starting at their last try.
     private(set) var startFailures: [DeviceID: ApusError] = [:]
+    /// Devices whose workers the system has had no room for since they last started.
+    private var starved: Set<DeviceID> = []
     private var effects: [FleetEffect] = []
     private var isDraining = false
     private var toldCapacity = -1.0
@@ -106,14 +107,18 @@ struct FleetState: Sendable {
         guard !isStopping, units[device]?.recovery.currentWorker == worker else { return false }
         units[device]?.executor = (worker, executor)
         startFailures[device] = nil
+        starved.remove(device)
         units[device]?.judge.workerChanged()
         return true
     }
 
-    mutating func failedToStart(_ error: ApusError, _ device: DeviceID, worker: Int) {
+    /// - Returns: false when the same was said before.
+    mutating func failedToStart(_ error: ApusError, _ device: DeviceID, worker: Int) -> Bool {
+        // A device that is not to blame is still hoped for.
+        guard error.code != .resourcesExhausted else { return starved.insert(device).inserted }
         startFailures[device] = error
-        guard let executor = takeExecutor(device, worker) else { return }
-        effects.append(.kill(executor))
+        if let executor = takeExecutor(device, worker) { effects.append(.kill(executor)) }
+        return true
     }
 
     private mutating func takeExecutor(_ device: DeviceID, _ worker: Int) -> (any Executor)? {
@@ -201,7 +206,6 @@ struct FleetState: Sendable {
             }
             effects.append(.began(device))
         case .setWeight, .setBatchShare: break
-        case .sample: effects.append(.sample(device))
         case .note(let level, let text): effects.append(.note(level, text))
         }
     }

@@ -1,4 +1,4 @@
-import ApusErrors
+package import ApusErrors
 import ApusExecution
 import CApusProcess
 import Foundation
@@ -45,7 +45,7 @@ struct WorkerLaunch: Sendable {
         var inherited = [farControl.descriptor]
         for index in 0...settings.lanes {
             let (near, farEnd) = try connected(FrameSocket.pair)
-            let region = try SharedRegion.create(limit: options.regionLimit)
+            let region = try sharedRegion()
             inherited += [farEnd.descriptor, region.descriptor]
             far.append(farEnd)
             channels.append(WorkerChannel(index: index, socket: near, region: region, clock: clock))
@@ -56,13 +56,23 @@ struct WorkerLaunch: Sendable {
         return WorkerProcess(settings, options, pid: pid, control: control, channels: channels, clock: clock, waker: waker)
     }
 
+    private func sharedRegion() throws(ApusError) -> SharedRegion {
+        do throws(ApusError) {
+            return try SharedRegion.create(limit: options.regionLimit)
+        } catch {
+            // The system's memory or its files, where a step's `out_of_memory` would be the device's.
+            throw ApusError(.resourcesExhausted, error.message, place: "\(settings.device)", advice: "Raise the limit of open files")
+        }
+    }
+
     private func connected<Value>(_ make: () throws(FrameFault) -> Value) throws(ApusError) -> Value {
         do throws(FrameFault) {
             return try make()
         } catch {
+            var code = ApusError.Code.deviceUnavailable
+            if case .system(let number) = error { code = ApusError.Code(startError: number) }
             throw ApusError(
-                .deviceUnavailable, "no connection to a worker can be made: \(error)", place: "\(settings.device)",
-                advice: "Raise the limit of open files")
+                code, "no connection to a worker can be made: \(error)", place: "\(settings.device)", advice: "Raise the limit of open files")
         }
     }
 
@@ -78,8 +88,8 @@ struct WorkerLaunch: Sendable {
         }
         guard result > 0 else {
             throw ApusError(
-                .deviceUnavailable, "the worker of \(settings.device) cannot be started: \(String(cString: strerror(-result)))",
-                place: options.executable)
+                ApusError.Code(startError: -result),
+                "the worker of \(settings.device) cannot be started: \(String(cString: strerror(-result)))", place: options.executable)
         }
         return result
     }
@@ -129,5 +139,12 @@ struct WorkerLaunch: Sendable {
         let copies = texts.map { strdup($0) }
         defer { for copy in copies { free(copy) } }
         return body(copies + [nil])
+    }
+}
+
+extension ApusError.Code {
+    /// What an `errno` met while a worker was being started says: whether the system has run out of something, or more than that is wrong.
+    package init(startError number: Int32) {
+        self = [EMFILE, ENFILE, EAGAIN, ENOMEM, ENOBUFS, ENOSPC].contains(number) ? .resourcesExhausted : .deviceUnavailable
     }
 }

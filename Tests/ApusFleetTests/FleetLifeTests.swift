@@ -12,7 +12,10 @@ struct FleetLifeTests {
     private static let device = DeviceID(.cpu, 0)
 
     /// A fleet of one device that starts workers without delay, and never again after too many of the device's own failures.
-    private func fleet(_ source: ScriptedSource) throws -> Fleet {
+    private func fleet(
+        _ source: ScriptedSource, device: DeviceID = FleetLifeTests.device,
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) throws -> Fleet {
         let policy = try RecoveryPolicy(
             restarts: {
                 var restarts = RecoveryPolicy.Restarts()
@@ -22,8 +25,8 @@ struct FleetLifeTests {
                 return restarts
             }())
         let member = FleetPlan.Member(
-            ExecutorSettings(device: Self.device, lanes: 1, engineLibrary: "none"), info: GPUInfo(device: Self.device, name: "scripted"))
-        return Fleet(try FleetPlan([member], policy: policy), source: source, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            ExecutorSettings(device: device, lanes: 1, engineLibrary: "none"), info: GPUInfo(device: device, name: "scripted"))
+        return Fleet(try FleetPlan([member], policy: policy), source: source, logger: logger)
     }
 
     @Test("Nothing of a worker that ended is kept")
@@ -54,6 +57,34 @@ struct FleetLifeTests {
         try await fleet.add(model)
         while model.open == nil { await Task.yield() }
         #expect(source.started > 12)
+        await fleet.shutdown()
+    }
+
+    @Test("A system without room for a worker is waited for, and said once")
+    func noRoomForWorkers() async throws {
+        let (source, model, lines) = (ScriptedSource(), WitnessModel(), LogLines())
+        source.fail(next: 8, with: ApusError(.resourcesExhausted, "too many open files"))
+        let fleet = try fleet(source, logger: lines.logger)
+        fleet.start()
+        try await fleet.add(model)
+        #expect(source.started == 9)
+        #expect(lines.all.count { $0.contains("too many open files") } == 1)
+        await fleet.shutdown()
+    }
+
+    @Test("A lost device is not probed, and the operator is told why")
+    func probeOfALostDevice() async throws {
+        let (source, model) = (ScriptedSource(), WitnessModel())
+        let gpu = DeviceID(.cuda, 0)
+        let fleet = try fleet(source, device: gpu)
+        fleet.start()
+        try await fleet.add(model)
+        try fleet.probe(gpu)
+        var info = GPUInfo(device: gpu, name: "scripted")
+        info.sample = DeviceSample(device: gpu, answer: .lost)
+        fleet.sampled([info])
+        let refusal = #expect(throws: ApusError.self) { try fleet.probe(gpu) }
+        #expect(refusal?.code == .deviceGone && refusal?.advice?.contains("Restart the machine") == true)
         await fleet.shutdown()
     }
 

@@ -75,7 +75,7 @@ extension DeviceRecovery {
         case .link:
             hasFailedLink = true
             note(.warning, "reported Xid \(xid): a link failed, groups of devices must not use it")
-        case .readAdvice: actions.append(.sample)
+        case .readAdvice: note(.info, "reported Xid \(xid): the driver's advice has changed")
         case .lost: lose("the driver reported Xid \(xid)", now)
         case .reset: giveUp(RecoveryReason(.needsReset, "the driver reported Xid \(xid), which needs a reset"), .alive, now)
         case .restartWorker: restart(on: reason, now)

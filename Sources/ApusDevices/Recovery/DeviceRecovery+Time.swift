@@ -63,7 +63,7 @@ extension DeviceRecovery {
     }
 
     /// `first` for a count of 1, twice as much with every further one, at most `longest`; 0 for a count below 1.
-    private static func doubled(_ first: Int, _ count: Int, _ longest: Int) -> Int {
+    static func doubled(_ first: Int, _ count: Int, _ longest: Int) -> Int {
         guard count >= 1 else { return 0 }
         let (time, overflow) = first.multipliedReportingOverflow(by: 1 << min(count - 1, 40))
         return overflow ? longest : min(time, longest)

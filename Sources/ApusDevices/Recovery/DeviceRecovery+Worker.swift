@@ -30,13 +30,26 @@ extension DeviceRecovery {
     mutating func workerIsReady(_ number: Int, _ now: Int) {
         guard number == worker, case .starting = phase else { return }
         phase = .proving(since: now, right: 0)
+        starvations = 0
         actions.append(.prove(worker: worker, times: policy.probes.rightAnswers))
     }
 
     mutating func workerDidNotStart(_ number: Int, _ code: ApusError.Code, _ now: Int) {
         guard number == worker, case .starting = phase else { return }
-        guard code != .deviceLost else { return lose("its worker found it gone", now, .gone) }
-        setBack(RecoveryReason(.spawnFailed, "worker \(worker) did not start: \(code.rawValue)"), .gone, now)
+        switch code {
+        case .deviceLost: lose("its worker found it gone", now, .gone)
+        case .resourcesExhausted: starve(now)
+        default: setBack(RecoveryReason(.spawnFailed, "worker \(worker) did not start: \(code.rawValue)"), .gone, now)
+        }
+    }
+
+    /// The system could not start a worker, which says nothing about the device: tried again, less and less often, without end.
+    private mutating func starve(_ now: Int) {
+        starvations += 1
+        leave(RecoveryReason(.spawnFailed, "the system had nothing left to start worker \(worker) with"), .gone, now)
+        let restarts = policy.restarts
+        let delay = Self.doubled(restarts.backoffStart.wholeNanoseconds, starvations - 1, restarts.backoffMax.wholeNanoseconds)
+        phase = .waiting(since: now, until: earliestStart(now, after: delay))
     }
 
     mutating func answered(_ number: Int, _ answer: KnownAnswer, _ now: Int) {

@@ -44,6 +44,8 @@ package struct DeviceRecovery: Sendable {
     /// Batches in a row that went well.
     var goodRuns = 0
     var deaths: DeathLedger
+    /// Workers in a row that the system had no room to start.
+    var starvations = 0
 
     var suspectUntil: Int?
     var shrunkAt: Int?

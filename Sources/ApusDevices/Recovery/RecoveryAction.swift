@@ -20,8 +20,6 @@ package enum RecoveryAction: Sendable, Equatable {
     /// Share of the limits of a batch that may be filled, above 0 to 1. Told after every `admit` and whenever it changes while the device
     /// serves.
     case setBatchShare(Double)
-    /// Take a sample now and report it (NVML field 230 is of interest).
-    case sample
     /// A line for the log.
     case note(Level, String)
 }

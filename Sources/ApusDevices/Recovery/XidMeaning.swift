@@ -14,7 +14,7 @@ package enum XidMeaning: Sendable, Equatable {
     case reset
     /// Fallen off the bus.
     case lost
-    /// Field 230 changed and has to be read.
+    /// Field 230 changed. It is read after the Xids in every round of samples, so that the sample which tells of this Xid has its new value.
     case readAdvice
     /// Not in the catalogue.
     case unknown

@@ -48,6 +48,7 @@ struct MonitorRounds {
     func sample(_ session: borrowing NVMLSession) -> DeviceSnapshot {
         var snapshot = DeviceSnapshot(
             links: links, driverVersion: session.driverVersion, cudaVersion: session.cudaVersion, numbering: numbering.source, notes: notes)
+        // Before the rest: Xid 154 says that field 230 has changed, which is read after it.
         let xids = session.takeXids()
         for (place, info) in devices {
             var info = info

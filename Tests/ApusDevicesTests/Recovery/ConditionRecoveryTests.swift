@@ -117,9 +117,15 @@ import Testing
         #expect(driver.recovery.stage == .lost)
     }
 
-    @Test func xid154AsksForASample() {
+    @Test func xid154ByItselfChangesNothingAndTheAdviceThatComesWithItDoes() {
         var driver = RecoveryDriver.serving()
-        #expect(driver.send(.xid(154), after: 20) == [.sample])
+        #expect(driver.send(.xid(154), after: 20) == [])
+        #expect(driver.recovery.isServing)
+        var sample = DeviceSample(device: driver.recovery.device)
+        sample.xids = [154]
+        sample.recovery = .reset
+        for event in RecoveryEvent.events(of: sample) { driver.send(event) }
+        #expect(driver.recovery.stage == .quarantined)
     }
 
     @Test(arguments: [74, 144, 147, 150])

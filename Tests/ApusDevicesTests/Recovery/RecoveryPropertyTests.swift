@@ -72,7 +72,7 @@ import Testing
         case 0..<16: return .workerReady(worker: worker)
         case 16..<38: return .knownAnswer(worker: worker, .right)
         case 38..<40: return .knownAnswer(worker: worker, Bool.random(using: &random) ? .wrong : .failed)
-        case 40..<43: return .spawnFailed(worker: worker, .engineFailure)
+        case 40..<43: return .spawnFailed(worker: worker, Bool.random(using: &random) ? .engineFailure : .resourcesExhausted)
         case 43..<60: return .batch(report(.succeeded, &random))
         case 60..<63: return .batch(report(.failed(.outOfMemory, blame), &random))
         case 63..<72:

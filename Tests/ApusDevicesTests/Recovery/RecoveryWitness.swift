@@ -27,9 +27,9 @@ struct RecoveryWitness {
     mutating func hear(_ event: RecoveryEvent, now: Int) {
         switch event {
         case .workerReady(let number) where number == living: isReady = true
-        case .spawnFailed(let number, _) where number == living && !isReady:
+        case .spawnFailed(let number, let code) where number == living && !isReady:
             bury()
-            setBack(now)
+            if code != .resourcesExhausted { setBack(now) }
         case .workerDied(let number, let death) where number == living:
             bury()
             if death.cause != .killed, death.cause != .stopped { death.running == 0 ? setBack(now) : doubt() }
@@ -113,7 +113,7 @@ struct RecoveryWitness {
         case .setWeight(let share), .setBatchShare(let share):
             guard isAdmitted else { return "sets shares of what does not serve" }
             guard share > 0, share <= 1 else { return "sets a bad share" }
-        case .sample, .note: break
+        case .note: break
         }
         return nil
     }

@@ -91,6 +91,27 @@ import Testing
         #expect(waits == [0, 1, 2, 4, 8, 16, 30, 30])
     }
 
+    @Test func aSystemWithoutRoomForWorkersCountsAgainstNobodyAndIsTriedEverMoreRarely() {
+        var driver = RecoveryDriver()
+        driver.send(.started)
+        var waits: [Double] = []
+        for worker in 1...8 {
+            driver.send(.spawnFailed(worker: worker, .resourcesExhausted), after: 5)
+            let failed = driver.seconds
+            #expect(driver.recovery.stage == .restarting && driver.recovery.fallback == .temporary)
+            if driver.recovery.currentWorker == nil { driver.sleep() }
+            #expect(driver.recovery.currentWorker == worker + 1)
+            waits.append(driver.seconds - failed)
+        }
+        #expect(waits == [0, 1, 2, 4, 8, 16, 30, 30])
+        driver.serve()
+        #expect(driver.recovery.isServing && !driver.recovery.isOnTrial)
+        // The next time begins anew.
+        driver.die(.killed, after: 100)
+        driver.send(.spawnFailed(worker: 10, .resourcesExhausted), after: 5)
+        #expect(driver.recovery.currentWorker == 11)
+    }
+
     @Test func tenGoodRunsResetTheBackoff() {
         var driver = RecoveryDriver.serving()
         driver.die(.crashed, after: 100)

@@ -70,6 +70,15 @@ import Testing
         #expect(lost.devices[3].sample?.answer == .given)
     }
 
+    @Test func theRoundThatTellsOfXid154HasTheAdviceThatItTellsOf() async throws {
+        let driver = try FakeDriver()
+        let reports = try DeviceMonitor.reports(command(driver))
+        #expect(try await snapshot(reports) { _ in true }.devices[4].sample?.recovery == RecoveryAdvice.none)
+        try driver.play("gpu 4 recovery 1", "gpu 4 xid 154")
+        let told = try await snapshot(reports) { $0.devices[4].sample?.xids.isEmpty == false }
+        #expect(told.devices[4].sample?.xids == [154] && told.devices[4].sample?.recovery == .reset)
+    }
+
     @Test func withoutCUDATheBusOrdersAndItIsSaid() async throws {
         let driver = try FakeDriver("cuda code cuInit 802", "count 2")
         let seen = try await snapshot(try DeviceMonitor.reports(command(driver))) { _ in true }
