@@ -57,7 +57,7 @@ let package = Package(
         room("ApusJSON", ["ApusErrors"]),
         room("ApusExecution", ["ApusErrors", "ApusTensor"]),
         .target(name: "CNVML"),
-        room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CApusProcess", "CNVML", .metrics]),
+        room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CApusProcess", "CNVML", .metrics, .nioConcurrencyHelpers]),
         room("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices"]),
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .logging]),
@@ -73,16 +73,19 @@ let package = Package(
         room("ApusTokenizers", ["ApusErrors", "ApusJSON", "CApusUnicode"]),
         room("ApusBatching", ["ApusErrors", .product(name: "HeapModule", package: "swift-collections")]),
         room(
+            "ApusScheduling",
+            ["ApusErrors", "ApusTensor", "ApusExecution", "ApusBatching", .metrics, .nioConcurrencyHelpers]),
+        room(
             "ApusEmbeddings",
             [
-                "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
-                .metrics, .nioConcurrencyHelpers,
+                "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusScheduling",
             ]),
         room(
             "Apus",
             [
                 "ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
-                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusRuntime", "ApusSimulation", "ApusWorkers", .crypto, .logging,
+                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusWorkers",
+                .crypto, .logging,
                 .nioConcurrencyHelpers,
             ]),
         room(
@@ -105,7 +108,7 @@ let package = Package(
             name: "ApusCLI",
             dependencies: [
                 "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusBatching", "ApusDevices",
-                "ApusEmbeddings", "ApusFleet", "ApusSimulation", "ApusWorkerHost", "ApusWorkers",
+                "ApusEmbeddings", "ApusFleet", "ApusScheduling", "ApusSimulation", "ApusWorkerHost", "ApusWorkers",
                 "ApusService", "ApusHTTP", "ApusObservability", "ApusConfiguration", .argumentParser, .logging, .metrics,
                 .nioConcurrencyHelpers, .nioCore, .nioHTTP1, .nioPosix,
             ],
@@ -133,10 +136,13 @@ let package = Package(
             path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
         tests(
+            "ApusScheduling",
+            ["ApusErrors", "ApusTensor", "ApusBatching", "ApusExecution", "ApusScheduling", .nioConcurrencyHelpers]),
+        tests(
             "ApusEmbeddings",
             [
-                "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph", "ApusTokenizers",
-                .nioConcurrencyHelpers,
+                "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph", "ApusScheduling",
+                "ApusTokenizers", .nioConcurrencyHelpers,
             ]),
         tests("Apus", ["Apus", "ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusFleet", "ApusSimulation"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),

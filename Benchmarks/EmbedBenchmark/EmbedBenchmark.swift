@@ -39,10 +39,10 @@ struct EmbedBenchmark {
         let room = try EngineRoom(
             installation: installation, plan: .wholeCPU(engineLibrary: installation.engineLibrary(), lanes: options.lanes),
             execution: options.worker.map { .workers(executable: $0) } ?? .inProcess)
-        let limits = try BatchLimits(
-            tokenBudget: options.tokenBudget ?? BatchLimits.defaultTokenBudget,
-            maxBatchSize: options.maxBatch ?? BatchLimits.defaultMaxBatchSize)
-        let model = try await room.load(directory: options.model, limits: limits)
+        let policy = try BatchPolicy(
+            tokenBudget: options.tokenBudget, maxBatchSize: options.maxBatch ?? BatchPolicy.defaultMaxBatchSize,
+            maxQueue: .seconds(3600))
+        let model = try await room.load(directory: options.model, policy: policy)
         _ = try await model.embedder.embed(lines.prefix(64).map { .text($0) })
         for _ in 0..<options.passes {
             let started = ContinuousClock.now

@@ -52,7 +52,7 @@ public final class Embedder: Sendable {
         let directory = try installation.modelDirectory(model)
         let room = try EngineRoom(installation: installation, execution: execution)
         do throws(ApusError) {
-            return Embedder(try await room.load(directory: directory, precision: precision, limits: try BatchLimits()), room)
+            return Embedder(try await room.load(directory: directory, precision: precision, policy: try BatchPolicy()), room)
         } catch {
             await room.shutdown()
             throw error

@@ -6,6 +6,7 @@ package import ApusErrors
 package import ApusExecution
 package import ApusFleet
 import ApusGraph
+import ApusScheduling
 package import ApusTensor
 import ApusTokenizers
 package import Logging
@@ -22,6 +23,9 @@ package final class EngineRoom: Sendable {
     private let source: any ExecutorSource
     private let answers: KnownAnswerStore
     private let optimization: LoadRequest.Optimization
+    /// Who shares which device's lanes.
+    private let lanes = LaneBook()
+    private let ceilings: BatchCeilings
 
     /// Finds the engine and starts the devices of `plan`; nil is one CPU device with a lane for each core. Throws `engine_missing`.
     package init(
@@ -37,6 +41,9 @@ package final class EngineRoom: Sendable {
         metrics = DeviceMetrics()
         let plan = if let plan { plan } else { try FleetPlan.wholeCPU(engineLibrary: library) }
         memory = DeviceMemoryBook(plan)
+        // Out of memory by injection says nothing about the device.
+        let isReal = plan.members.allSatisfy { $0.faults == nil }
+        ceilings = BatchCeilings(directory: isReal ? installation.cacheDirectory("batch-ceilings") : nil)
         fleet = Fleet(plan, source: source, logger: logger, metrics: metrics)
         fleet.start()
     }
@@ -48,8 +55,8 @@ package final class EngineRoom: Sendable {
     /// Throws `unsupported_precision`, the checkpoint's and the tokenizer's errors, the engine's, `no_device`, and `wrong_answer` when
     /// the loaded model does not compute what the plain fp32 graph of the same weights computes.
     package func load(
-        directory: String, precision: Precision = .auto, limits: BatchLimits, name: String? = nil,
-        maxTokens: Int? = nil, only device: DeviceID? = nil
+        directory: String, precision: Precision = .auto, policy: BatchPolicy, name: String? = nil,
+        maxTokens: Int? = nil, weight: Double = 1, only device: DeviceID? = nil
     ) async throws(ApusError) -> ReadyModel {
         guard precision == .auto || precision == .fp32 else {
             throw ApusError(
@@ -65,7 +72,7 @@ package final class EngineRoom: Sendable {
         checkpoint.releaseMappedPages()
         let place = { (answer: ApusEmbeddings.KnownAnswer) async throws(ApusError) -> ReadyModel in
             try await self.place(
-                checkpoint, tokenizer, answer, limits, name: name ?? checkpoint.name, maxTokens: maxTokens, weights: key.weights,
+                checkpoint, tokenizer, answer, policy, name: name ?? checkpoint.name, maxTokens: maxTokens, weight: weight, weights: key.weights,
                 only: device)
         }
         if let stored = answers.answer(key) {
@@ -88,17 +95,24 @@ package final class EngineRoom: Sendable {
     }
 
     private func place(
-        _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: ApusEmbeddings.KnownAnswer, _ limits: BatchLimits, name: String, maxTokens: Int?,
-        weights: String, only device: DeviceID?
+        _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: ApusEmbeddings.KnownAnswer, _ policy: BatchPolicy, name: String, maxTokens: Int?,
+        weight: Double, weights: String, only device: DeviceID?
     ) async throws(ApusError) -> ReadyModel {
         guard let dimensions = answer.vectors.first?.count else {
             throw ApusError(.wrongAnswer, "the known answer holds no vector", place: name)
         }
+        let metrics = BatchMetrics(model: name)
+        let (ceilings, precision) = (ceilings, checkpoint.servedPrecision)
+        let scheduler = BatchScheduler<SentenceEncoder>(
+            model: name, policy: policy, weight: weight, metrics: metrics, observer: fleet
+        ) { device, tokens in
+            ceilings.store(tokens, .init(weights: weights, device: device, precision: precision))
+        }
         let embedder = TextEmbedder(
-            checkpoint, tokenizer: tokenizer, dimensions: dimensions, limits: limits, metrics: EmbeddingMetrics(model: name),
-            maxTokens: maxTokens, observer: fleet)
+            checkpoint, tokenizer: tokenizer, dimensions: dimensions, metrics: metrics, maxTokens: maxTokens, scheduler: scheduler)
         let placed = PlacedEncoder(name: name, checkpoint, tokenizer, answer, embedder: embedder, optimization: optimization, only: device,
-            memory: memory, needs: ModelMemory(checkpoint, limits: limits, maxTokens: embedder.maxTokens))
+            memory: memory, needs: ModelMemory(checkpoint, policy: policy, maxTokens: embedder.maxTokens), lanes: lanes,
+            ceilings: ceilings, weights: weights)
         try await fleet.add(placed)
         return ReadyModel(placed, directory: checkpoint.directory, precision: checkpoint.servedPrecision, weightsSHA256: weights)
     }

@@ -2,6 +2,7 @@ import ApusBatching
 import ApusCheckpoint
 import ApusDevices
 import ApusExecution
+import ApusScheduling
 import ApusTensor
 import Foundation
 
@@ -11,10 +12,15 @@ struct ModelMemory: Sendable, Equatable {
     let weights: Int
     /// Bytes of the matrices of linear layers, which CPUs keep once more in the order that their products read them in.
     let linear: Int
-    /// Bytes that one lane computes in with its largest batch.
-    let working: Int
+    /// Bytes that one lane computes in for each token of its batch.
+    private let workingBytesPerToken: Double
+    private let maxTokens: Int
+    /// Tokens of a batch where the policy names them.
+    private let tokenBudget: Int?
 
-    init(_ checkpoint: Checkpoint, limits: BatchLimits, maxTokens: Int) {
+    init(_ checkpoint: Checkpoint, policy: BatchPolicy, maxTokens: Int) {
+        self.maxTokens = maxTokens
+        tokenBudget = policy.tokenBudget
         var (weights, linear) = (0, 0)
         switch checkpoint.source {
         case .encoder(let configuration, let store):
@@ -24,15 +30,13 @@ struct ModelMemory: Sendable, Equatable {
                 // Tables are looked up, not multiplied with.
                 if tensor.shape.count == 2, !name.contains("embeddings") { linear += tensor.bytes.count }
             }
-            working = Self.working(
-                tokens: max(limits.tokenBudget, maxTokens), longest: maxTokens, hidden: configuration.hiddenSize,
-                intermediate: configuration.intermediateSize, heads: configuration.heads)
+            workingBytesPerToken = Self.working(
+                longest: maxTokens, hidden: configuration.hiddenSize, intermediate: configuration.intermediateSize, heads: configuration.heads)
         case .onnx(let file):
             for path in [file.path] + file.externalFiles { weights += Self.size(path) }
             // Which tensors are matrices, and how wide layers are, is known to the engine alone: all of them, and as if for a large encoder.
             linear = weights
-            working = Self.working(
-                tokens: max(limits.tokenBudget, maxTokens), longest: maxTokens, hidden: 1_024, intermediate: 4_096, heads: 16)
+            workingBytesPerToken = Self.working(longest: maxTokens, hidden: 1_024, intermediate: 4_096, heads: 16)
         }
         for case .dense(let dense) in checkpoint.modules { weights += dense.weight.bytes.count }
         self.weights = weights
@@ -44,16 +48,17 @@ struct ModelMemory: Sendable, Equatable {
         let computesOnCPU = device.kind == .cpu || device.kind == .sim
         // Steps of an accelerator come one after the other whatever lane they are from.
         let steps = computesOnCPU ? lanes : 1
-        let (arena, overflow) = working.multipliedReportingOverflow(by: max(1, steps))
-        return [.weights: computesOnCPU ? weights + linear : weights, .arena: overflow ? .max : arena]
+        let tokens = max(tokenBudget ?? device.kind.tokenBudget, maxTokens)
+        let arena = Int(exactly: (workingBytesPerToken * Double(tokens) * Double(max(1, steps))).rounded()) ?? .max
+        return [.weights: computesOnCPU ? weights + linear : weights, .arena: arena]
     }
 
     /// Activations in fp32 of one layer, which the next reuses: input, queries, keys, values, context, output and two rows to spare of the
     /// hidden width, the feed-forward part before and after its activation, and the attention scores before and after softmax.
-    private static func working(tokens: Int, longest: Int, hidden: Int, intermediate: Int, heads: Int) -> Int {
+    private static func working(longest: Int, hidden: Int, intermediate: Int, heads: Int) -> Double {
         let wide = 8.0 * Double(hidden) + 2.0 * Double(intermediate)
-        let scores = 2.0 * Double(heads) * Double(min(longest, tokens))
-        return Int(exactly: (4 * Double(tokens) * (wide + scores)).rounded()) ?? .max
+        let scores = 2.0 * Double(heads) * Double(longest)
+        return 4 * (wide + scores)
     }
 
     private static func size(_ path: String) -> Int {

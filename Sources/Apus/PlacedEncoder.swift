@@ -3,6 +3,7 @@ import ApusEmbeddings
 import ApusErrors
 import ApusExecution
 import ApusFleet
+import ApusScheduling
 import ApusTensor
 import ApusTokenizers
 import NIOConcurrencyHelpers
@@ -19,6 +20,10 @@ final class PlacedEncoder: FleetModel {
     private let optimization: LoadRequest.Optimization
     private let memory: DeviceMemoryBook
     private let needs: ModelMemory
+    private let lanes: LaneBook
+    private let ceilings: BatchCeilings
+    /// SHA-256 of the weights.
+    private let weights: String
     private let state = NIOLockedValueBox(State())
 
     private struct State {
@@ -30,8 +35,11 @@ final class PlacedEncoder: FleetModel {
     init(
         name: String, _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: KnownAnswer, embedder: TextEmbedder,
         optimization: LoadRequest.Optimization, only assignedDevice: DeviceID? = nil,
-        memory: DeviceMemoryBook, needs: ModelMemory
+        memory: DeviceMemoryBook, needs: ModelMemory, lanes: LaneBook, ceilings: BatchCeilings, weights: String
     ) {
+        self.lanes = lanes
+        self.ceilings = ceilings
+        self.weights = weights
         self.assignedDevice = assignedDevice
         self.memory = memory
         self.needs = needs
@@ -100,7 +108,10 @@ final class PlacedEncoder: FleetModel {
     func open(on executor: any Executor, share: Double, fallback: FallbackStage) {
         guard let encoder = encoder(on: executor) else { return }
         embedder.scheduler.open(
-            EncoderReplica(executor: executor, encoder: encoder, precision: precision, fallback: fallback, share: share))
+            Replica(
+                executor: executor, work: encoder, lanes: lanes.lanes(of: executor), precision: precision,
+                ceiling: ceilings.ceiling(.init(weights: weights, device: executor.device, precision: precision)), fallback: fallback,
+                share: share))
     }
 
     func isOpen(on device: DeviceID) -> Bool { embedder.scheduler.openDevices.contains(device) }

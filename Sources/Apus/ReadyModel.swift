@@ -1,4 +1,5 @@
 package import ApusEmbeddings
+import ApusScheduling
 package import ApusTensor
 
 /// A model that was loaded and gave its known answer.

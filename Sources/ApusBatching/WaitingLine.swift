@@ -1,151 +1,137 @@
-import HeapModule
-
-/// Items waiting to run, by age and by length.
+/// Everything that waits, by class.
 ///
-/// Items stand in buckets of similar length, each in order of arrival. Taking a batch looks at one bucket after the other
-/// and costs the size of the batch plus the number of buckets, whatever is waiting.
+/// Classes share by weighted virtual time: what a class got, in tokens divided by its share. One that becomes busy starts at the time of the
+/// busy class that got least, so that nobody saves up while idle and nobody is punished for having used what others left.
 struct WaitingLine: Sendable {
-    /// Lengths are told apart in steps of this many tokens: padding of less is not worth a search.
-    private static let bucketWidth = 8
-    /// Everything longer shares the last bucket.
-    private static let bucketCount = 129
-
-    private struct Entry {
-        var item: BatchPlanner.Item
-        /// Order of arrival.
-        var ticket: Int
-    }
-
-    /// First in, first out, with the holes that removals leave.
-    private struct Bucket {
-        var entries: [Entry?] = []
-        var head = 0
-
-        var first: Entry? { head < entries.count ? entries[head] : nil }
-
-        /// Where the entry of `ticket` stands; entries are in the order of their tickets and holes have none.
-        func index(of ticket: Int) -> Int? {
-            var (low, high) = (head, entries.count)
-            while low < high {
-                var middle = (low + high) / 2
-                while middle < high, entries[middle] == nil { middle += 1 }
-                guard middle < high, let entry = entries[middle] else {
-                    high = (low + high) / 2
-                    continue
-                }
-                if entry.ticket == ticket { return middle }
-                if entry.ticket < ticket { low = middle + 1 } else { high = (low + high) / 2 }
-            }
-            return nil
-        }
-
-        mutating func skipHoles() {
-            while head < entries.count, entries[head] == nil { head += 1 }
-            if head == entries.count {
-                entries.removeAll(keepingCapacity: true)
-                head = 0
-            } else if head > 1024, head > entries.count / 2 {
-                entries.removeFirst(head)
-                head = 0
-            }
-        }
-    }
-
-    private(set) var count = 0
-    private(set) var tokens = 0
-    private var buckets = [Bucket](repeating: Bucket(), count: bucketCount)
+    private var classes = Priority.allCases.map { _ in ClassLine() }
+    private var virtual = Priority.allCases.map { _ in 0.0 }
+    private let shares: [Double]
+    private var clock = 0.0
     private var nextTicket = 0
-    private var places: [Int: (bucket: Int, ticket: Int)] = [:]
-    /// Nearest deadline first. Items that left the line stay in here until their deadline passes or they outnumber the rest.
-    private var deadlines = Heap<Deadline>()
+    /// Ids and tickets in the order of arrival, with those that left until they come to the front.
+    private var arrivals: [(id: Int, ticket: Int, enqueued: Int)] = []
+    private var head = 0
 
-    private struct Deadline: Comparable, Sendable {
-        var nanoseconds: Int
-        var id: Int
-
-        static func < (a: Deadline, b: Deadline) -> Bool { (a.nanoseconds, a.id) < (b.nanoseconds, b.id) }
+    init(shares: [Priority: Double]) {
+        self.shares = Priority.allCases.map { shares[$0] ?? 0 }
     }
 
-    mutating func append(_ item: BatchPlanner.Item) {
-        let bucket = min(max(item.tokens, 0) / Self.bucketWidth, Self.bucketCount - 1)
-        buckets[bucket].entries.append(Entry(item: item, ticket: nextTicket))
-        places[item.id] = (bucket, nextTicket)
-        if let deadline = item.deadline { remember(Deadline(nanoseconds: deadline, id: item.id)) }
+    var count: Int { classes.reduce(0) { $0 + $1.count } }
+    var tokens: Int { classes.reduce(0) { $0 + $1.tokens } }
+
+    func tokens(_ priority: Priority) -> Int { classes[priority.rawValue].tokens }
+    func count(_ priority: Priority) -> Int { classes[priority.rawValue].count }
+    func share(_ priority: Priority) -> Double { shares[priority.rawValue] }
+
+    func tokens(ofClient client: Int, _ priority: Priority) -> Int { classes[priority.rawValue].tokens(ofClient: client) }
+    func tokens(ofClient client: Int) -> Int { classes.reduce(0) { $0 + $1.tokens(ofClient: client) } }
+    func others(than client: Int, _ priority: Priority) -> Int { classes[priority.rawValue].others(than: client) }
+
+    /// When the item that waits longest was enqueued.
+    mutating func oldest() -> Int? {
+        while head < arrivals.count {
+            let (id, ticket, enqueued) = arrivals[head]
+            if find(id)?.ticket == ticket { return enqueued }
+            head += 1
+        }
+        arrivals.removeAll(keepingCapacity: true)
+        head = 0
+        return nil
+    }
+
+    mutating func append(_ item: BatchPlanner.Item, now: Int, ageBound: Int) {
+        let place = item.priority.rawValue
+        if classes[place].count == 0 {
+            advance()
+            virtual[place] = max(virtual[place], clock)
+        }
+        let bound = now.saturatingAdd(ageBound)
+        classes[place].insert(WaitingItem(item: item, ticket: nextTicket, enqueued: now, due: min(item.deadline ?? bound, bound)))
+        if arrivals.count > 1024, arrivals.count > 4 * count {
+            arrivals = arrivals[head...].filter { find($0.id)?.ticket == $0.ticket }
+            head = 0
+        }
+        arrivals.append((item.id, nextTicket, now))
         nextTicket += 1
-        count += 1
-        tokens += item.tokens
     }
 
     /// Removes one item; false when it does not wait (any more).
     mutating func remove(_ id: Int) -> Bool {
-        guard let (bucket, ticket) = places[id], let index = buckets[bucket].index(of: ticket),
-            let entry = buckets[bucket].entries[index]
-        else { return false }
-        buckets[bucket].entries[index] = nil
-        buckets[bucket].skipHoles()
-        forget(entry.item)
-        return true
+        guard let place = classes.firstIndex(where: { $0[id] != nil }) else { return false }
+        return classes[place].remove(id, served: false) != nil
     }
 
     mutating func removeExpired(now: Int) -> [Int] {
-        var expired: [Int] = []
-        while let next = deadlines.min, next.nanoseconds <= now {
-            deadlines.removeMin()
-            if remove(next.id) { expired.append(next.id) }
-        }
-        return expired
+        classes.indices.flatMap { classes[$0].removeExpired(now: now) }.map(\.item.id)
     }
 
-    private mutating func remember(_ deadline: Deadline) {
-        if deadlines.count > 1024, deadlines.count > 2 * count {
-            deadlines = Heap(deadlines.unordered.filter { places[$0.id] != nil })
+    /// Moves an item to a more urgent class and gives it another deadline. False when it does not wait.
+    mutating func promote(_ id: Int, to priority: Priority, deadline: Int?, ageBound: Int) -> Bool {
+        guard let place = classes.firstIndex(where: { $0[id] != nil }), let waiting = classes[place][id] else { return false }
+        let bound = waiting.enqueued.saturatingAdd(ageBound)
+        let due = min(deadline ?? bound, bound)
+        guard priority.rawValue < place else {
+            classes[place].reschedule(id, deadline: deadline, due: due)
+            return true
         }
-        deadlines.insert(deadline)
+        guard var moved = classes[place].remove(id, served: false) else { return false }
+        let target = priority.rawValue
+        if classes[target].count == 0 {
+            advance()
+            virtual[target] = max(virtual[target], clock)
+        }
+        moved.item.priority = priority
+        moved.item.deadline = deadline
+        moved.due = due
+        classes[target].insert(moved)
+        return true
     }
 
-    /// Takes the oldest item and then, as long as they fit, those nearest to it in length, oldest first within a length.
-    ///
-    /// The batch stays within `tokenBudget` tokens, and within `paddedBudget` when every item is padded to the longest; only a
-    /// single item may be longer.
-    mutating func takeBatch(tokenBudget: Int, paddedBudget: Int, maxCount: Int) -> [Int] {
-        guard let oldest = buckets.indices
-            .compactMap({ index in buckets[index].first.map { (index, $0.ticket) } })
-            .min(by: { $0.1 < $1.1 })?.0
-        else { return [] }
-        var ids: [Int] = []
-        var budget = tokenBudget
-        var longest = 0
-        func fits(_ tokens: Int) -> Bool {
-            ids.isEmpty || (tokens <= budget && max(longest, tokens) <= paddedBudget / (ids.count + 1))
+    /// The class whose turn it is: the most urgent that has not got more than `burst` tokens beyond its share.
+    mutating func nextClass(burst: Double) -> Priority? {
+        guard let least = advance() else { return nil }
+        return Priority.allCases.first { priority in
+            let place = priority.rawValue
+            return classes[place].count > 0 && (virtual[place] - least) * shares[place] <= burst
         }
-        for bucket in Self.nearest(to: oldest) {
-            while ids.count < maxCount, let entry = buckets[bucket].first, fits(entry.item.tokens) {
-                buckets[bucket].entries[buckets[bucket].head] = nil
-                buckets[bucket].skipHoles()
-                forget(entry.item)
-                ids.append(entry.item.id)
-                budget -= entry.item.tokens
-                longest = max(longest, entry.item.tokens)
-            }
-            if ids.count == maxCount || budget <= 0 { break }
-        }
-        return ids
     }
 
-    private mutating func forget(_ item: BatchPlanner.Item) {
-        places[item.id] = nil
-        count -= 1
-        tokens -= item.tokens
+    /// Takes the seed of `priority` and then, as long as they fit, those nearest to it in length: of the same class first, then of more
+    /// urgent ones, which ride along. Never of less urgent ones, which would make the batch longer for those who matter more.
+    mutating func takeBatch(_ priority: Priority, within bounds: BatchBounds) -> GrowingBatch {
+        var batch = GrowingBatch(bounds)
+        guard let seed = classes[priority.rawValue].seed(), let first = classes[priority.rawValue].remove(seed.id, served: true) else {
+            return batch
+        }
+        batch.add(first.item)
+        charge([first], to: priority)
+        for place in (0...priority.rawValue).reversed() where classes[place].count > 0 && !batch.isFull {
+            charge(classes[place].fill(&batch, around: first.bucket), to: Priority.allCases[place])
+        }
+        return batch
     }
 
-    /// All buckets by distance from `bucket`, the longer of two equally near ones first.
-    private static func nearest(to bucket: Int) -> [Int] {
-        var order = [bucket]
-        order.reserveCapacity(bucketCount)
-        for distance in 1..<bucketCount {
-            if bucket + distance < bucketCount { order.append(bucket + distance) }
-            if bucket - distance >= 0 { order.append(bucket - distance) }
-        }
-        return order
+    private mutating func charge(_ taken: [WaitingItem], to priority: Priority) {
+        let tokens = taken.reduce(0.0) { $0 + Double(max($1.item.tokens, 1)) }
+        virtual[priority.rawValue] += tokens / shares[priority.rawValue]
+    }
+
+    /// The deadline of a waiting item, which may be none; nil when it does not wait.
+    func deadline(_ id: Int) -> Int?? {
+        find(id).map(\.item.deadline)
+    }
+
+    private func find(_ id: Int) -> WaitingItem? {
+        for line in classes { if let waiting = line[id] { return waiting } }
+        return nil
+    }
+
+    /// Moves the clock to the least that a busy class has got, and returns that.
+    @discardableResult
+    private mutating func advance() -> Double? {
+        var least: Double?
+        for place in classes.indices where classes[place].count > 0 { least = min(least ?? virtual[place], virtual[place]) }
+        if let least { clock = max(clock, least) }
+        return least
     }
 }

@@ -70,7 +70,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let began = ContinuousClock.now
         let answer: Check
         do throws(ApusError) {
-            let ready = try await room.load(directory: directory, precision: model.precision, limits: try BatchLimits())
+            let ready = try await room.load(directory: directory, precision: model.precision, policy: try BatchPolicy())
             answer = Check(
                 "model", .ok, "\(ready.name) gives its known answer in \(ready.precision.rawValue) on \(Self.proofs(ready))")
         } catch {

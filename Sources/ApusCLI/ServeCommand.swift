@@ -106,7 +106,7 @@ struct ServeCommand: AsyncParsableCommand {
                 for model in plan {
                     let started = ContinuousClock.now
                     let ready = try await room.load(
-                        directory: model.directory, precision: model.precision, limits: settings.batching, name: model.id,
+                        directory: model.directory, precision: model.precision, policy: settings.batching, name: model.id,
                         maxTokens: model.maxTokens, only: setup.planned.assignments[model.id])
                     catalog.add(ready)
                     let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))

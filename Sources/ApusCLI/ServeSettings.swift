@@ -19,7 +19,7 @@ struct ServeSettings {
 
     let http: HTTPConfiguration
     let limits: ServiceLimits
-    let batching: BatchLimits
+    let batching: BatchPolicy
     let optimization: Configuration.GraphOptimization
     let configuration: Configuration
     /// Where each key was last set.
@@ -61,9 +61,9 @@ struct ServeSettings {
             eventLoopThreads: server.eventLoopThreads)
         limits = try ServiceLimits(
             maxInputs: configuration.limits.maxInputs, maxInputBytes: configuration.limits.maxInputBytes)
-        batching = try BatchLimits(
-            tokenBudget: configuration.batching.tokenBudget ?? BatchLimits.defaultTokenBudget,
-            maxBatchSize: configuration.batching.maxSize ?? BatchLimits.defaultMaxBatchSize,
+        batching = try BatchPolicy(
+            tokenBudget: configuration.batching.tokenBudget,
+            maxBatchSize: configuration.batching.maxSize ?? BatchPolicy.defaultMaxBatchSize,
             maxQueuedTokens: configuration.limits.maxQueuedTokens)
         optimization = configuration.graphOptimization
     }

@@ -1,7 +1,9 @@
 import Apus
+import ApusBatching
 import ApusEmbeddings
 import ApusErrors
 import ApusExecution
+import ApusScheduling
 import ApusService
 import ApusTensor
 import Foundation
@@ -39,34 +41,47 @@ struct ServedModel: EmbeddingModel {
             case .right: .right
             case .refuse: .refuse
             }
-        let result = try await embed(texts, truncation, options.deadline)
-        let provenance = zip(result.sequences.runs, result.tokenCounts).map { run, count in
-            EmbeddingProvenance(
+        let batchOptions = BatchOptions(
+            deadline: options.deadline, priority: options.priority.batching, client: options.client?.number ?? 0, isPartial: options.partial)
+        let result = try await embed(texts, truncation, batchOptions)
+        let failures = result.sequences.failures
+        let provenance = zip(result.sequences.runs, result.tokenCounts).enumerated().map { row, made in
+            let (run, count) = made
+            return failures[row] != nil ? .none : EmbeddingProvenance(
                 device: run.device.description, precision: run.precision.rawValue, fallback: run.fallback.told, batchSize: run.batchSize,
                 padding: run.padding, tokens: count.run, originalTokens: count.original,
                 queueMilliseconds: Double(run.queueNanoseconds) * 1e-6, runMilliseconds: Double(run.runNanoseconds) * 1e-6)
         }
         return EmbeddingBatch(
-            vectors: result.sequences.vectors, dimensions: result.sequences.dimensions, provenance: provenance)
+            vectors: result.sequences.vectors, dimensions: result.sequences.dimensions, provenance: provenance, failures: failures)
     }
 
     private func embed(
-        _ texts: [TextInput], _ truncation: Truncation, _ deadline: ContinuousClock.Instant?
+        _ texts: [TextInput], _ truncation: Truncation, _ options: BatchOptions
     ) async throws(ApusError) -> EmbeddedTexts {
         do throws(ApusError) {
-            return try await ready.embedder.embed(texts, truncation: truncation, deadline: deadline)
+            return try await ready.embedder.embed(texts, truncation: truncation, options: options)
         } catch {
-            throw withRetryTime(error)
+            throw Self.withRetryTime(error)
         }
     }
 
-    /// Tells a client that met a full queue when it will be shorter.
-    private func withRetryTime(_ error: ApusError) -> ApusError {
-        guard error.code == .overloaded else { return error }
-        let seconds = min(ready.embedder.estimatedQueueSeconds ?? 1, 3600)
+    /// Tells a client that met a full queue when there will be room.
+    private static func withRetryTime(_ error: ApusError) -> ApusError {
+        guard let wait = error.cause as? QueueWait else { return error }
         return ApusError(
             error.code, error.message, place: error.place, advice: error.advice,
-            cause: RetryHint(seconds: Int(seconds.rounded(.up))))
+            cause: RetryHint(seconds: Int(min(max(1, wait.seconds), 3600).rounded(.up))))
+    }
+}
+
+extension EmbeddingOptions.Priority {
+    fileprivate var batching: Priority {
+        switch self {
+        case .high: .high
+        case .medium: .medium
+        case .low: .low
+        }
     }
 }
 

@@ -1,8 +1,7 @@
-package import ApusBatching
 package import ApusCheckpoint
 package import ApusErrors
-package import ApusExecution
 import ApusGraph
+package import ApusScheduling
 package import ApusTokenizers
 
 /// One model that turns text into vectors: tokenises, batches with whatever else is asked at the moment, runs.
@@ -10,23 +9,26 @@ package final class TextEmbedder: Sendable {
     package let tokenizer: Tokenizer
     /// Tokens of the longest input, special tokens included; at least 1.
     package let maxTokens: Int
-    package var dimensions: Int { scheduler.dimensions }
+    /// Elements of one vector.
+    package let dimensions: Int
     /// Highest token id that the network has an embedding for, + 1.
     package let vocabularySize: Int
     private let lowercasesText: Bool
     /// Put before every text, as sentence-transformers does with a checkpoint's default prompt.
     private let prompt: String
     /// Where the batches run: devices are opened and closed here.
-    package let scheduler: EmbeddingScheduler
-    private let metrics: EmbeddingMetrics
+    package let scheduler: BatchScheduler<SentenceEncoder>
+    private let metrics: BatchMetrics
     private let clock = MonotonicClock()
 
     /// `dimensions` are those of the network's vectors, `maxTokens` lowers the checkpoint's own limit. Nothing runs before a device is
     /// opened in ``scheduler``.
     package init(
-        _ checkpoint: Checkpoint, tokenizer: Tokenizer, dimensions: Int, limits: BatchLimits, metrics: EmbeddingMetrics,
-        maxTokens: Int? = nil, observer: (any BatchObserver)? = nil
+        _ checkpoint: Checkpoint, tokenizer: Tokenizer, dimensions: Int, metrics: BatchMetrics, maxTokens: Int? = nil,
+        scheduler: BatchScheduler<SentenceEncoder>
     ) {
+        self.dimensions = dimensions
+        self.scheduler = scheduler
         self.tokenizer = tokenizer
         self.maxTokens = max(1, min(checkpoint.maxTokens, maxTokens ?? .max))
         lowercasesText = checkpoint.lowercasesText
@@ -37,35 +39,31 @@ package final class TextEmbedder: Sendable {
             case .onnx: tokenizer.vocabularySize
             }
         self.metrics = metrics
-        scheduler = EmbeddingScheduler(dimensions: dimensions, limits: limits, metrics: metrics, observer: observer)
     }
 
     /// Tokens that wait for a lane.
     package var waitingTokens: Int { scheduler.waitingTokens }
 
-    /// Seconds until what waits now has run; nil before the first batch.
-    package var estimatedQueueSeconds: Double? { scheduler.estimatedQueueSeconds }
-
     /// Embeds `inputs` and answers in their order.
     ///
     /// Throws `context_length_exceeded` under ``Truncation/refuse``, `invalid_token`, `empty_input` for an input without any
-    /// token, and what ``EmbeddingScheduler/run(count:deadline:_:)`` throws. The place names the input, `input[3]`.
+    /// token, and what ``BatchScheduler/run(count:_:_:)`` throws. The place names the input, `input[3]`. With partial results what is wrong
+    /// with one input is told in its row.
     package func embed(
-        _ inputs: [TextInput], truncation: Truncation = .right, deadline: ContinuousClock.Instant? = nil
+        _ inputs: [TextInput], truncation: Truncation = .right, options: BatchOptions = BatchOptions()
     ) async throws(ApusError) -> EmbeddedTexts {
-        var counts: [TokenCount] = []
-        counts.reserveCapacity(inputs.count)
+        var counts = [TokenCount](repeating: TokenCount(run: 0, original: 0), count: inputs.count)
         var tokenizing = 0
-        let sequences = try await scheduler.run(count: inputs.count, deadline: deadline) { index throws(ApusError) in
+        let answers = try await scheduler.run(count: inputs.count, options) { index throws(ApusError) in
             let started = clock.now
             defer { tokenizing += clock.now - started }
             let (sequence, count) = try sequence(
                 inputs[index], truncation, place: inputs.count == 1 ? "input" : "input[\(index)]")
-            counts.append(count)
+            counts[index] = count
             return sequence
         }
         metrics.tokenized(nanoseconds: tokenizing)
-        return EmbeddedTexts(sequences: sequences, tokenCounts: counts)
+        return EmbeddedTexts(sequences: EmbeddedSequences(answers, dimensions: dimensions), tokenCounts: counts)
     }
 
     private func sequence(

@@ -4,7 +4,7 @@ package import ApusTensor
 /// A batch of token sequences, laid out as the inputs of an encoder graph.
 package struct EncoderBatch: Sendable {
     /// One sequence. `ids` and `typeIDs` are of equal length, at least 1.
-    package struct Sequence: Sendable {
+    package struct Sequence: Sendable, Hashable {
         package var ids: [Int32]
         package var typeIDs: [Int32]
 

@@ -36,6 +36,18 @@ package enum MetricCatalog {
         .init("apus_batch_tokens", .histogram(buckets: tokenBuckets), by: ["model"], "Tokens in a batch, padding included, by model."),
         .init("apus_tokens_total", .counter, by: ["model"], "Tokens run, padding not included, by model."),
         .init("apus_padding_tokens_total", .counter, by: ["model"], "Padding tokens run, by model."),
+        .init(
+            "apus_batch_token_budget", .gauge, by: ["model", "device"],
+            "Tokens that a batch may hold now, by model and device; follows the latency target where one is set."),
+        .init(
+            "apus_batch_ceiling_tokens", .gauge, by: ["model", "device"],
+            "Padded tokens of the largest batch that fits the memory, by model and device, once one did not fit."),
+        .init(
+            "apus_batch_prediction_error_ratio", .gauge, by: ["model", "device"],
+            "How far the predicted time of a batch is from the measured one, relative and averaged, by model and device."),
+        .init(
+            "apus_coalesced_inputs_total", .counter, by: ["model"],
+            "Inputs that were not computed because an equal one was on its way, by model."),
         .init("apus_inputs_total", .counter, by: ["model", "device"], "Inputs computed, by model and the device that computed them."),
     ]
 

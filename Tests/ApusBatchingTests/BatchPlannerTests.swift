@@ -8,7 +8,7 @@ import Testing
     private func planner(
         budget: Int = 100, size: Int = 8, queue: Int = 1000, lanes: Int = 1
     ) throws -> BatchPlanner {
-        var planner = BatchPlanner(limits: try BatchLimits(tokenBudget: budget, maxBatchSize: size, maxQueuedTokens: queue))
+        var planner = BatchPlanner(policy: try BatchPolicy(maxWait: .zero, tokenBudget: budget, maxBatchSize: size, maxQueuedTokens: queue))
         for lane in 0..<lanes { _ = planner.addLane(lane, device: lane, now: 0) }
         return planner
     }
@@ -125,10 +125,10 @@ import Testing
     }
 
     @Test func limitsBelowOneAreRefused() {
-        #expect(throws: ApusError.self) { try BatchLimits(tokenBudget: 0) }
-        #expect(throws: ApusError.self) { try BatchLimits(tokenBudget: 1 << 30) }
-        #expect(throws: ApusError.self) { try BatchLimits(maxBatchSize: -1) }
-        #expect(throws: ApusError.self) { try BatchLimits(maxQueuedTokens: 0) }
+        #expect(throws: ApusError.self) { try BatchPolicy(tokenBudget: 0) }
+        #expect(throws: ApusError.self) { try BatchPolicy(tokenBudget: 1 << 30) }
+        #expect(throws: ApusError.self) { try BatchPolicy(maxBatchSize: -1) }
+        #expect(throws: ApusError.self) { try BatchPolicy(maxQueuedTokens: 0) }
     }
 
     @Test func aLaneThatIsRemovedTakesNoMoreAndANewOneStartsAtOnce() throws {
@@ -260,15 +260,3 @@ import Testing
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): a seeded generator, so that a failing seed fails again.
-private struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
-    }
-}

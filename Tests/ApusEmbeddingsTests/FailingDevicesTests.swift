@@ -4,6 +4,7 @@ import ApusEmbeddings
 import ApusErrors
 import ApusExecution
 import ApusGraph
+import ApusScheduling
 import ApusTensor
 import Foundation
 import Testing
@@ -16,27 +17,33 @@ import Testing
 
     private let keeper = ReportKeeper()
 
-    private func scheduler(_ devices: [FaultyDevice], _ limits: BatchLimits? = nil) async throws -> EmbeddingScheduler {
-        let scheduler = EmbeddingScheduler(
-            dimensions: 2, limits: try limits ?? BatchLimits(), metrics: EmbeddingMetrics(model: "scripted"), observer: keeper)
+    private func scheduler(_ devices: [FaultyDevice], _ policy: BatchPolicy? = nil) async throws -> BatchScheduler<SentenceEncoder> {
+        let scheduler = BatchScheduler<SentenceEncoder>(
+            model: "scripted", policy: try policy ?? BatchPolicy(), metrics: BatchMetrics(model: "scripted"), observer: keeper)
         for device in devices { try await open(device, in: scheduler) }
         return scheduler
     }
 
-    private func open(_ device: FaultyDevice, in scheduler: EmbeddingScheduler, fallback: FallbackStage = .none) async throws {
+    private func open(_ device: FaultyDevice, in scheduler: BatchScheduler<SentenceEncoder>, fallback: FallbackStage = .none) async throws {
         let encoder = try await SentenceEncoder.load(try Checkpoint(directory: Self.directory), onto: device)
-        scheduler.open(EncoderReplica(executor: device, encoder: encoder, precision: .fp32, fallback: fallback))
+        scheduler.open(Replica(executor: device, work: encoder, precision: .fp32, fallback: fallback))
     }
 
     private func run(
-        _ scheduler: EmbeddingScheduler, _ ids: [[Int32]], deadline: ContinuousClock.Instant? = nil
-    ) async throws -> EmbeddedSequences {
-        try await scheduler.run(count: ids.count, deadline: deadline) { index throws(ApusError) in
+        _ scheduler: BatchScheduler<SentenceEncoder>, _ ids: [[Int32]], deadline: ContinuousClock.Instant? = nil
+    ) async throws -> Answered {
+        let answers = try await scheduler.run(count: ids.count, BatchOptions(deadline: deadline)) { index throws(ApusError) in
             EncoderBatch.Sequence(ids: ids[index], typeIDs: [Int32](repeating: 0, count: ids[index].count))
         }
+        return Answered(vectors: try answers.rows.flatMap { try $0.get() }, runs: answers.runs)
     }
 
-    private func code(_ result: Result<EmbeddedSequences, any Error>) -> ApusError.Code? {
+    private struct Answered: Sendable {
+        var vectors: [Float]
+        var runs: [BatchAnswers<ArraySlice<Float>>.Run]
+    }
+
+    private func code(_ result: Result<Answered, any Error>) -> ApusError.Code? {
         if case .failure(let error) = result { (error as? ApusError)?.code } else { nil }
     }
 
@@ -66,7 +73,7 @@ import Testing
         let devices = (0..<3).map { index in
             FaultyDevice(DeviceID(.cpu, index)) { _, sequences in sequences.contains { $0.contains(poison) } ? code : nil }
         }
-        let scheduler = try await scheduler(devices, BatchLimits(tokenBudget: 4096))
+        let scheduler = try await scheduler(devices, BatchPolicy(tokenBudget: 4096))
         async let neighbours = run(scheduler, texts)
         let poisoned = await Task { try await run(scheduler, [[poison]]) }.result
         #expect(self.code(poisoned) == .requestQuarantined)
@@ -83,7 +90,7 @@ import Testing
     @Test func theSuspectsOfACrashAreTriedOneByOne() async throws {
         let device = FaultyDevice(DeviceID(.cpu, 0)) { _, _ in .workerCrashed }
         let spare = FaultyDevice(DeviceID(.cpu, 1))
-        let scheduler = try await scheduler([device], BatchLimits(tokenBudget: 4096))
+        let scheduler = try await scheduler([device], BatchPolicy(tokenBudget: 4096))
         async let answer = run(scheduler, texts)
         while device.runs.isEmpty { await Task.yield() }
         try await open(spare, in: scheduler)
@@ -93,7 +100,7 @@ import Testing
 
     @Test func aBatchThatIsTooLargeIsHalvedUntilItFits() async throws {
         let device = FaultyDevice(DeviceID(.cpu, 0)) { _, sequences in sequences.count > 3 ? .outOfMemory : nil }
-        let scheduler = try await scheduler([device], BatchLimits(tokenBudget: 4096))
+        let scheduler = try await scheduler([device], BatchPolicy(tokenBudget: 4096))
         #expect(try await run(scheduler, texts).vectors == vectors)
         #expect(device.runs.map(\.count) == [12, 6, 6, 3, 3, 3, 3])
         #expect(keeper.reports.allSatisfy { $0.result != .failed(.outOfMemory, .device) })

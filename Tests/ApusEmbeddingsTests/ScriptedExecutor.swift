@@ -3,7 +3,7 @@ import ApusExecution
 import ApusTensor
 import Dispatch
 import Foundation
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// An executor whose model is arithmetic a test can predict, and whose lanes stand still until they are told to go on.
 final class ScriptedExecutor: Executor {
@@ -53,7 +53,7 @@ final class ScriptedModel: LoadedModel {
     /// A batch with this id fails.
     static let poison: Int32 = 333
     private let gate: DispatchSemaphore?
-    private let state = Mutex<(runs: [[Int32]], failures: Int)>(([], 0))
+    private let state = NIOLockedValueBox<(runs: [[Int32]], failures: Int)>(([], 0))
 
     init(holding: Bool) {
         gate = holding ? DispatchSemaphore(value: 0) : nil
@@ -63,15 +63,15 @@ final class ScriptedModel: LoadedModel {
     func release() { gate?.signal() }
 
     /// The next `count` runs fail.
-    func fail(next count: Int) { state.withLock { $0.failures = count } }
+    func fail(next count: Int) { state.withLockedValue { $0.failures = count } }
 
     /// The ids of every run so far, its sequences one after the other.
-    var runs: [[Int32]] { state.withLock { $0.runs } }
+    var runs: [[Int32]] { state.withLockedValue { $0.runs } }
 
     func run(_ tensors: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
         guard case .int32(let ids)? = tensors["input_ids"]?.elements, case .int32(let lasts)? = tensors["last_position"]?.elements
         else { throw ApusError(.engineFailure, "inputs are missing") }
-        let fails = state.withLock { state in
+        let fails = state.withLockedValue { state in
             state.runs.append(ids)
             defer { state.failures = max(0, state.failures - 1) }
             return state.failures > 0

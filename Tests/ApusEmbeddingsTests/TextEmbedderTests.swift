@@ -2,6 +2,7 @@ import ApusBatching
 import ApusCheckpoint
 import ApusEmbeddings
 import ApusErrors
+import ApusScheduling
 import ApusTensor
 import ApusTokenizers
 import Foundation
@@ -12,13 +13,14 @@ import Testing
     private static let directory = URL(fileURLWithPath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().appendingPathComponent("Fixtures/tiny/bert-mean").path
 
-    private func embedder(_ executor: ScriptedExecutor, _ limits: BatchLimits? = nil) async throws -> TextEmbedder {
+    private func embedder(_ executor: ScriptedExecutor, _ policy: BatchPolicy? = nil) async throws -> TextEmbedder {
         let checkpoint = try Checkpoint(directory: Self.directory)
         let encoder = try await SentenceEncoder.load(checkpoint, onto: executor)
+        let metrics = BatchMetrics(model: "scripted")
         let embedder = TextEmbedder(
-            checkpoint, tokenizer: try Tokenizer(contentsOf: checkpoint.tokenizerPath), dimensions: encoder.dimensions,
-            limits: try limits ?? BatchLimits(), metrics: EmbeddingMetrics(model: "scripted"))
-        embedder.scheduler.open(EncoderReplica(executor: executor, encoder: encoder, precision: .fp32))
+            checkpoint, tokenizer: try Tokenizer(contentsOf: checkpoint.tokenizerPath), dimensions: encoder.dimensions, metrics: metrics,
+            scheduler: BatchScheduler(model: "scripted", policy: try policy ?? BatchPolicy(), metrics: metrics))
+        embedder.scheduler.open(Replica(executor: executor, work: encoder, precision: .fp32))
         return embedder
     }
 
@@ -85,7 +87,7 @@ import Testing
         let embedder = try await embedder(executor)
         async let first = embedder.embed([tokens([1])])
         while executor.model.runs.isEmpty { await Task.yield() }
-        let late = Task { try await embedder.embed([.tokens([9])], deadline: .now - .seconds(1)) }
+        let late = Task { try await embedder.embed([.tokens([9])], options: BatchOptions(deadline: .now - .seconds(1))) }
         while embedder.waitingTokens < 1 { await Task.yield() }
         executor.model.release()
         let outcome = await late.result
@@ -96,7 +98,7 @@ import Testing
 
     @Test func aFullQueueIsToldAtOnce() async throws {
         let executor = ScriptedExecutor(holding: true)
-        let embedder = try await embedder(executor, BatchLimits(maxQueuedTokens: 4))
+        let embedder = try await embedder(executor, BatchPolicy(maxQueuedTokens: 4))
         async let first = embedder.embed([tokens([1])])
         while executor.model.runs.isEmpty { await Task.yield() }
         async let second = embedder.embed([tokens([2, 2, 2])])
@@ -135,9 +137,9 @@ import Testing
     @Test func theQueueIsMeasuredInSeconds() async throws {
         let executor = ScriptedExecutor()
         let embedder = try await embedder(executor)
-        #expect(embedder.estimatedQueueSeconds == nil)
+        #expect(embedder.scheduler.estimatedWait() == nil)
         _ = try await embedder.embed([tokens([1, 2, 3])])
-        #expect(embedder.estimatedQueueSeconds == 0)
+        #expect(embedder.scheduler.estimatedWait() == 0)
     }
 
     @Test func badInputsAreNamedByTheirPlace() async throws {

@@ -87,7 +87,7 @@ struct GPUBenchmarkCommand: AsyncParsableCommand {
             installation: model.installation, plan: try FleetPlan([member]),
             execution: .workers(executable: try MachineInventory.executable()), logger: logger)
         do {
-            let ready = try await room.load(directory: directory, precision: model.precision, limits: try BatchLimits())
+            let ready = try await room.load(directory: directory, precision: model.precision, policy: try BatchPolicy())
             for (place, size) in sizes.enumerated() {
                 let (median, rounds) = try await median(ready, size)
                 table.rows.append(

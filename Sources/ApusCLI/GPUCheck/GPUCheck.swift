@@ -115,10 +115,10 @@ struct GPUCheck: Sendable {
         progress("\(device): provoked out-of-memory")
         var member = member
         member.settings.memoryLimitBytes = Self.scarceBytes
-        let limits = try BatchLimits(tokenBudget: 1 << 16, maxBatchSize: 512)
+        let policy = try BatchPolicy(tokenBudget: 1 << 16, maxBatchSize: 512)
         let long = texts.map { String(repeating: "\($0) ", count: 8) }
         do {
-            let reports = try await withRoom(try FleetPlan([member]), limits: limits) { room, ready in
+            let reports = try await withRoom(try FleetPlan([member]), policy: policy) { room, ready in
                 _ = try await vectors(ready, long)
                 return room.fleet.status().devices.first?.failures ?? 0
             }
@@ -170,7 +170,7 @@ struct GPUCheck: Sendable {
     private static let now: @Sendable () -> Int = { Int(clamping: DispatchTime.now().uptimeNanoseconds) }
 
     private func withRoom<Value: Sendable>(
-        _ plan: FleetPlan, _ execution: Execution? = nil, limits: BatchLimits? = nil,
+        _ plan: FleetPlan, _ execution: Execution? = nil, policy: BatchPolicy? = nil,
         _ body: (EngineRoom, ReadyModel) async throws -> Value
     ) async throws -> Value {
         var logger = Logger(label: "apus.check")
@@ -178,7 +178,7 @@ struct GPUCheck: Sendable {
         let room = try EngineRoom(
             installation: installation, plan: plan, execution: execution ?? .workers(executable: executable), logger: logger)
         do {
-            let ready = try await room.load(directory: try installation.modelDirectory(model), limits: try limits ?? BatchLimits())
+            let ready = try await room.load(directory: try installation.modelDirectory(model), policy: try policy ?? BatchPolicy())
             let value = try await body(room, ready)
             await room.shutdown()
             return value

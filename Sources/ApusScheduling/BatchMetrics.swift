@@ -1,11 +1,11 @@
+import ApusBatching
 import ApusErrors
 import ApusExecution
-import ApusGraph
 import ApusTensor
 package import Metrics
 
-/// What is counted while texts become vectors, by model.
-package struct EmbeddingMetrics: Sendable {
+/// What is counted of one model's batches.
+package struct BatchMetrics: Sendable {
     private let model: String
     private let factory: any MetricsFactory
     private let queue: Timer
@@ -16,6 +16,7 @@ package struct EmbeddingMetrics: Sendable {
     private let tokens: Counter
     private let padding: Counter
     private let onDevice: Counter
+    private let coalesced: Counter
 
     package init(model: String, _ factory: any MetricsFactory = MetricsSystem.factory) {
         self.model = model
@@ -29,30 +30,37 @@ package struct EmbeddingMetrics: Sendable {
         tokens = Counter(label: "apus_tokens_total", dimensions: labels, factory: factory)
         padding = Counter(label: "apus_padding_tokens_total", dimensions: labels, factory: factory)
         onDevice = Counter(label: "apus_expired_on_device_total", dimensions: labels, factory: factory)
+        coalesced = Counter(label: "apus_coalesced_inputs_total", dimensions: labels, factory: factory)
     }
 
     func queued(nanoseconds: Int) {
         queue.recordNanoseconds(Int64(nanoseconds))
     }
 
-    func tokenized(nanoseconds: Int) {
+    package func tokenized(nanoseconds: Int) {
         tokenize.recordNanoseconds(Int64(nanoseconds))
     }
 
-    func ran(_ batch: EncoderBatch, on replica: EncoderReplica, nanoseconds: Int) {
-        count("apus_inputs_total", [("device", replica.device.description)], by: batch.count)
-        if replica.fallback != .none { count("apus_fallback_inputs_total", [("stage", replica.fallback.rawValue)], by: batch.count) }
+    func ran(_ shape: BatchShape, on device: DeviceID, _ fallback: FallbackStage, nanoseconds: Int) {
+        count("apus_inputs_total", [("device", device.description)], by: shape.count)
+        if fallback != .none { count("apus_fallback_inputs_total", [("stage", fallback.rawValue)], by: shape.count) }
         run.recordNanoseconds(Int64(nanoseconds))
-        batchSize.record(batch.count)
-        batchTokens.record(batch.tokenCount + batch.paddingCount)
-        tokens.increment(by: batch.tokenCount)
-        padding.increment(by: batch.paddingCount)
+        batchSize.record(shape.count)
+        batchTokens.record(shape.tokens + shape.padding)
+        tokens.increment(by: shape.tokens)
+        padding.increment(by: shape.padding)
     }
 
-    func failed(_ batch: FailedBatch, _ error: ApusError) {
-        let replayed = batch.replays.reduce(0) { $0 + $1.count }
+    /// What the planner makes of `device` now.
+    func judged(_ device: DeviceID, budget: Int, ceiling: Int?, predictionError: Double?) {
+        gauge("apus_batch_token_budget", device, Double(budget))
+        if let ceiling { gauge("apus_batch_ceiling_tokens", device, Double(ceiling)) }
+        if let predictionError { gauge("apus_batch_prediction_error_ratio", device, predictionError) }
+    }
+
+    func failed(replayed: Int, quarantined: Int, _ error: ApusError) {
         if replayed > 0 { count("apus_replays_total", [("cause", error.code.rawValue)], by: replayed) }
-        if !batch.quarantined.isEmpty { count("apus_quarantined_inputs_total", by: batch.quarantined.count) }
+        if quarantined > 0 { count("apus_quarantined_inputs_total", by: quarantined) }
     }
 
     /// A batch goes to a device with so many inputs whose deadline had passed when it began. None, unless the scheduler is at fault: the
@@ -64,6 +72,15 @@ package struct EmbeddingMetrics: Sendable {
     /// Inputs whose deadline passed, or whose client went, before they reached a device.
     func expired(_ inputs: Int) {
         count("apus_expired_inputs_total", by: inputs)
+    }
+
+    /// Inputs that were not computed because an equal one was on its way.
+    func shared(_ inputs: Int) {
+        coalesced.increment(by: inputs)
+    }
+
+    private func gauge(_ name: String, _ device: DeviceID, _ value: Double) {
+        Meter(label: name, dimensions: [("model", model), ("device", device.description)], factory: factory).set(value)
     }
 
     private func count(_ name: String, _ labels: [(String, String)] = [], by amount: Int) {

@@ -1,0 +1,143 @@
+import ApusErrors
+
+extension BatchPlanner {
+    /// A queue never closes further than this part of it, so that a short absence of all devices refuses nobody.
+    private static let leastCapacity = 0.1
+    /// An item is refused for its deadline when the wait is this many times what it has left.
+    private static let deadlineMargin = 2.0
+    /// What one client may hold of a class while another waits in it.
+    private static let clientPart = 0.5
+
+    /// Work that would wait, as tokens: of the items' class, and of what goes before it.
+    private struct Load {
+        var own: Int
+        var ahead: Int
+        var share: Double
+
+        /// Seconds until a fleet of `pace` tokens per second has done it. Two bounds hold: the class waits at most for all that is more
+        /// urgent, and at most for its own work at its share.
+        func seconds(_ pace: Double) -> Double {
+            min((Double(own) + Double(ahead)) / pace, Double(own) / (pace * share))
+        }
+    }
+
+    /// Sets how much of its own work a client may have waiting, in estimated seconds; nil lifts the limit.
+    package mutating func limit(client: Int, seconds: Double?) {
+        clientLimits[client] = seconds.flatMap { $0.isFinite ? max(0, $0) : nil }
+    }
+
+    /// Seconds until something enqueued now in this class would start; nil while nothing is known about the cost of work or no lane is open.
+    package func estimatedWait(priority: Priority, now: Int) -> Double? {
+        guard let pace = tokensPerSecond else { return nil }
+        let load = load(priority, adding: 0)
+        if load.own == 0, load.ahead == 0, !idleLanes.isEmpty { return 0 }
+        return load.seconds(pace) + secondsUntilIdle(now: now)
+    }
+
+    /// Throws unless `items` may wait.
+    func admit(_ items: [Item], now: Int) throws(ApusError) {
+        let pace = tokensPerSecond
+        for priority in Priority.allCases {
+            let wanted = items.filter { $0.priority == priority }
+            guard let client = wanted.first?.client else { continue }
+            let tokens = wanted.reduce(0) { $0.saturatingAdd($1.tokens) }
+            try admit(tokens, priority, client, pace)
+            try admitDeadlines(wanted, priority, now: now)
+        }
+        for client in Set(items.map(\.client)) {
+            try admit(items.reduce(0) { $1.client == client ? $0.saturatingAdd($1.tokens) : $0 }, ofClient: client, pace)
+        }
+    }
+
+    private func admit(_ tokens: Int, _ priority: Priority, _ client: Int, _ pace: Double?) throws(ApusError) {
+        let now = load(priority, adding: 0)
+        guard now.own > 0 || now.ahead > 0 else { return }
+        let next = load(priority, adding: tokens)
+        let open = capacity.isFinite ? min(1, max(Self.leastCapacity, capacity)) : 1
+        // Seconds, or tokens as long as nothing is known about their cost.
+        let limit = (pace == nil ? Double(policy.maxQueuedTokens) : policy.maxQueue.inSeconds) * open
+        let work = pace.map(next.seconds) ?? Double(next.own.saturatingAdd(next.ahead))
+        let others = waiting.others(than: client, priority)
+        let held = Double(waiting.tokens(ofClient: client, priority)) + Double(tokens)
+        // What fills the class up when `ahead` stays as it is.
+        let room = pace.map { max(limit * $0 - Double(next.ahead), limit * $0 * next.share) } ?? max(limit - Double(next.ahead), 0)
+        if others > 0, held > Self.clientPart * room, held > Double(tokens) {
+            throw refusal(
+                "the client has \(Int(held) - tokens) tokens waiting, more than half of what the queue of \(priority) work holds",
+                seconds: pace.map { (held - Self.clientPart * room) / $0 })
+        }
+        // A flood does not shut out who has little in the queue: for them there is half as much again.
+        let isModest = held <= Self.clientPart * room / Double(max(others, 1))
+        guard work > (others > 0 && isModest ? 1 + Self.clientPart : 1) * limit else { return }
+        throw refusal(
+            pace == nil
+                ? "\(now.own.saturatingAdd(now.ahead)) tokens are waiting, the limit is \(Int(limit.rounded(.up)))"
+                : "\(Self.milliseconds(work)) ms of \(priority) work would be waiting, the limit is \(Self.milliseconds(limit)) ms",
+            seconds: pace.map { _ in work - limit })
+    }
+
+    /// Refuses at once what would only expire later, when the estimate can be trusted.
+    private func admitDeadlines(_ items: [Item], _ priority: Priority, now: Int) throws(ApusError) {
+        guard accounts.values.contains(where: { $0.cost.isTrusted }), let wait = estimatedWait(priority: priority, now: now) else { return }
+        for item in items {
+            guard let deadline = item.deadline, deadline > now else { continue }
+            let left = (Double(deadline) - Double(now)) * 1e-9
+            guard wait > Self.deadlineMargin * left else { continue }
+            throw refusal(
+                "the wait is about \(Self.milliseconds(wait)) ms and the deadline is in \(Self.milliseconds(left)) ms", seconds: wait - left)
+        }
+    }
+
+    /// A client's own limit.
+    private func admit(_ tokens: Int, ofClient client: Int, _ pace: Double?) throws(ApusError) {
+        guard let limit = clientLimits[client] else { return }
+        let held = waiting.tokens(ofClient: client)
+        // Until a pace is known it is that at which the whole queue would last as long as the policy says.
+        let pace = pace ?? Double(policy.maxQueuedTokens) / policy.maxQueue.inSeconds
+        let seconds = (Double(held) + Double(tokens)) / pace
+        guard held > 0, seconds > limit else { return }
+        throw ApusError(
+            .rateLimitExceeded, "\(Self.milliseconds(seconds)) ms of work of this key would be waiting, its limit is \(Self.milliseconds(limit)) ms",
+            advice: "Send again later, or less at a time", cause: QueueWait(seconds: Self.wait(seconds - limit)))
+    }
+
+    private func refusal(_ message: String, seconds: Double?) -> ApusError {
+        ApusError(
+            .overloaded, message, advice: "Send again later, or raise the limit of queued work",
+            cause: QueueWait(seconds: Self.wait(seconds ?? 1)))
+    }
+
+    /// Nobody is told to come back at once, nor after the longest time that a queue may hold.
+    private static func wait(_ seconds: Double) -> Double {
+        seconds.isFinite ? min(max(seconds, 1e-3), 86_400) : 1
+    }
+
+    private static func milliseconds(_ seconds: Double) -> Int {
+        Int(exactly: (min(max(seconds, 0), 1e9) * 1000).rounded()) ?? 0
+    }
+
+    private func load(_ priority: Priority, adding tokens: Int) -> Load {
+        let ahead = Priority.allCases.filter { $0 < priority }.reduce(replayTokens) { $0.saturatingAdd(waiting.tokens($1)) }
+        return Load(own: waiting.tokens(priority).saturatingAdd(tokens), ahead: ahead, share: waiting.share(priority))
+    }
+
+    /// What all lanes together do; devices that ran nothing yet count as the others. nil while nothing is known.
+    var tokensPerSecond: Double? {
+        var known = 0.0
+        var count = 0
+        for lane in lanes.values {
+            guard let pace = accounts[lane.device]?.secondsPerToken(maxCount: policy.maxBatchSize) else { continue }
+            known += 1 / pace
+            count += 1
+        }
+        guard count > 0, known > 0, known.isFinite else { return nil }
+        return known / Double(count) * Double(lanes.count)
+    }
+
+    /// Predicted seconds until the first lane is idle.
+    private func secondsUntilIdle(now: Int) -> Double {
+        guard idleLanes.isEmpty else { return 0 }
+        let next = lanes.values.compactMap(\.busyUntil).min() ?? now
+        return max(0, Double(next) - Double(now)) * 1e-9
+    }
+}

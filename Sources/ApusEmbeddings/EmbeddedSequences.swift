@@ -1,0 +1,31 @@
+package import ApusErrors
+import ApusGraph
+package import ApusScheduling
+
+/// The vectors of one request and how each was made.
+package struct EmbeddedSequences: Sendable {
+    package typealias Run = BatchAnswers<ArraySlice<Float>>.Run
+
+    /// Row-major `[count, dimensions]`. Zeros in the rows of ``failures``.
+    package var vectors: [Float]
+    package let dimensions: Int
+    package var runs: [Run]
+    /// Why rows have no vector, by row; only where partial results were asked for.
+    package var failures: [Int: ApusError] = [:]
+
+    init(_ answers: BatchAnswers<ArraySlice<Float>>, dimensions: Int) {
+        self.dimensions = dimensions
+        runs = answers.runs
+        vectors = []
+        vectors.reserveCapacity(answers.rows.count * dimensions)
+        for (row, result) in answers.rows.enumerated() {
+            switch result {
+            case .success(let vector):
+                vectors += vector
+            case .failure(let error):
+                vectors += repeatElement(0, count: dimensions)
+                failures[row] = error
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+package import ApusBatching
+package import ApusErrors
+package import ApusExecution
+package import ApusTensor
+import NIOConcurrencyHelpers
+
+/// Runs the inputs of many requests in shared batches, on every device that is open: carries out what ``BatchPlanner`` and
+/// ``FailedBatch`` decide.
+///
+/// Devices come and go while requests wait. An input is answered once: with its output, or with the error that ended it. Equal inputs that are
+/// on their way at the same time are computed once.
+package final class BatchScheduler<Work: BatchWork>: Sendable {
+    package typealias Answers = BatchAnswers<Work.Output>
+    typealias State = SchedulerState<Work>
+
+    /// Told the padded tokens of the largest batch that fits on a device, whenever one turned out to be too large.
+    package typealias CeilingObserver = @Sendable (_ device: DeviceID, _ paddedTokens: Int) -> Void
+
+    private let model: String
+    private let weight: Double
+    private let observer: (any BatchObserver)?
+    private let metrics: BatchMetrics
+    private let ceilingFound: CeilingObserver?
+    private let clock = MonotonicClock()
+    // NIO's lock and not the standard library's Mutex: ThreadSanitizer on Linux does not see the latter.
+    private let state: NIOLockedValueBox<State>
+
+    /// Nothing runs before ``open(_:)``. Where several models share a device, each gets lane time in proportion to its `weight`.
+    package init(
+        model: String, policy: BatchPolicy, weight: Double = 1, metrics: BatchMetrics, observer: (any BatchObserver)? = nil,
+        ceilingFound: CeilingObserver? = nil
+    ) {
+        self.model = model
+        self.weight = weight
+        self.metrics = metrics
+        self.observer = observer
+        self.ceilingFound = ceilingFound
+        state = NIOLockedValueBox(State(planner: BatchPlanner(policy: policy)))
+    }
+
+    /// Tokens that wait for a lane.
+    package var waitingTokens: Int {
+        state.withLockedValue { $0.planner.waitingTokens }
+    }
+
+    /// Devices that take work now.
+    package var openDevices: [DeviceID] {
+        state.withLockedValue { $0.openDevices }
+    }
+
+    /// Seconds until an input of this class that comes now would start; nil before the first batch and while no device is open.
+    package func estimatedWait(_ priority: Priority = .medium) -> Double? {
+        state.withLockedValue { $0.planner.estimatedWait(priority: priority, now: clock.now) }
+    }
+
+    /// Limits the work, in seconds, of one client that may wait; nil for no limit of its own.
+    package func limit(client: Int, seconds: Double?) {
+        state.withLockedValue { $0.planner.limit(client: client, seconds: seconds) }
+    }
+
+    /// The lanes of `replica` take work from now on.
+    package func open(_ replica: Replica<Work>) {
+        start(state.withLockedValue { $0.open(replica, now: clock.now) })
+    }
+
+    /// `device` takes no more work; what it runs is finished.
+    package func close(_ device: DeviceID) {
+        state.withLockedValue { $0.close(device) }
+    }
+
+    /// Changes the share of the token budget that batches on `device` fill, and what clients are told about it.
+    package func adjust(_ device: DeviceID, share: Double, fallback: FallbackStage) {
+        state.withLockedValue { $0.adjust(device, share: share, fallback: fallback) }
+    }
+
+    /// Sets the share of the queue that is open, 0 to 1.
+    package func setCapacity(_ capacity: Double) {
+        state.withLockedValue { $0.planner.capacity = capacity }
+    }
+
+    /// Ends what waits, and refuses what comes, with `error`, until a device opens.
+    package func refuse(with error: ApusError) {
+        start(state.withLockedValue { $0.refuseAll(error) })
+    }
+
+    /// Answers those whose deadline passed while no device was there to notice.
+    package func expireWaiting() {
+        start(
+            state.withLockedValue { state in
+                let now = clock.now
+                return state.apply(state.planner.expire(now: now), now: now)
+            })
+    }
+
+    /// Runs `count` inputs and answers in their order.
+    ///
+    /// `input` is asked for one after the other, and what it returned starts to run while the rest is made. Throws what it
+    /// throws, `overloaded`, `rate_limit_exceeded`, `deadline_exceeded`, `cancelled` (when the surrounding task is), `request_quarantined`,
+    /// `no_device`, and the engine's failures; after a throw nothing of the request is left in the queue. With partial results, what `input` throws
+    /// and what an input fails with alone stands in its row instead.
+    package func run(
+        count: Int, _ options: BatchOptions = BatchOptions(), _ input: (Int) throws(ApusError) -> Work.Input
+    ) async throws(ApusError) -> Answers {
+        guard count > 0 else { return Answers(count: 0) }
+        let id = state.withLockedValue { state in
+            state.nextID += 1
+            state.requests[state.nextID] = BatchRequest(count: count, isPartial: options.isPartial)
+            return state.nextID
+        }
+        do throws(ApusError) {
+            try await enqueueAll(id, count, options, input)
+        } catch {
+            finish(id, .failure(error))
+        }
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let ready = state.withLockedValue { $0.wait(for: id, continuation) }
+                if let ready { continuation.resume(returning: ready) }
+            }
+        } onCancel: {
+            finish(id, .failure(Self.cancelled))
+        }
+        return try result.get()
+    }
+
+    /// Inputs handed to the lanes together: enough to fill a batch, few enough to start soon.
+    private static var chunk: Int { 64 }
+    /// How long one request may prepare its inputs before others get their turn on the thread, nanoseconds.
+    private static var turn: Int { 2_000_000 }
+
+    private static var cancelled: ApusError { ApusError(.cancelled, "the caller gave up before the answer was ready") }
+
+    private func enqueueAll(
+        _ request: Int, _ count: Int, _ options: BatchOptions, _ input: (Int) throws(ApusError) -> Work.Input
+    ) async throws(ApusError) {
+        let deadline = options.deadline.map { clock.nanoseconds(at: $0) }
+        var chunk: [(row: Int, input: Work.Input)] = []
+        var admission = BatchPlanner.Admission.new
+        var turnBegan = clock.now
+        for row in 0..<count {
+            guard !Task.isCancelled else { throw Self.cancelled }
+            if let made = try make(row, request, options, input) { chunk.append((row, made)) }
+            let last = row == count - 1
+            guard last || chunk.count == Self.chunk || clock.now - turnBegan > Self.turn else { continue }
+            guard try enqueue(chunk, admission, request, options, deadline) else { return }
+            if !chunk.isEmpty { admission = .continuing }
+            chunk.removeAll(keepingCapacity: true)
+            if !last { await Task.yield() }
+            turnBegan = clock.now
+        }
+    }
+
+    /// Nil where the input is wrong and the request goes on without it.
+    private func make(
+        _ row: Int, _ request: Int, _ options: BatchOptions, _ input: (Int) throws(ApusError) -> Work.Input
+    ) throws(ApusError) -> Work.Input? {
+        do throws(ApusError) {
+            return try input(row)
+        } catch {
+            guard options.isPartial else { throw error }
+            start(state.withLockedValue { $0.settle(request, row, .failure(error), .init()) })
+            return nil
+        }
+    }
+
+    /// False when the request ended before all of it was made.
+    private func enqueue(
+        _ inputs: [(row: Int, input: Work.Input)], _ admission: BatchPlanner.Admission, _ request: Int, _ options: BatchOptions, _ deadline: Int?
+    ) throws(ApusError) -> Bool {
+        let taken = state.withLockedValue { state in
+            Result { () throws(ApusError) in
+                try state.enqueue(inputs, admission, request: request, options, deadline: deadline, now: clock.now)
+            }
+        }
+        guard let taken = try taken.get() else { return false }
+        if taken.shared > 0 { metrics.shared(taken.shared) }
+        start(taken.launches)
+        return true
+    }
+
+    private func start(_ launches: [State.Launch]) {
+        for launch in launches {
+            switch launch {
+            case .batch(let run):
+                run.replica.lanes.submit(model, weight: weight) { self.lane(run, waited: $0) }
+            case .answer(let continuation, let result):
+                continuation.resume(returning: result)
+            case .expired(let count):
+                metrics.expired(count)
+            case .wake(let time):
+                wake(at: time)
+            case .ceiling(let device, let tokens):
+                ceilingFound?(device, tokens)
+            }
+        }
+    }
+
+    private func wake(at time: Int) {
+        let wait = Duration.nanoseconds(max(0, time - clock.now))
+        Task.detached { [self] in
+            try? await Task.sleep(for: wait)
+            start(
+                state.withLockedValue { state in
+                    if state.nextWake == time { state.nextWake = nil }
+                    let now = clock.now
+                    return state.apply(state.planner.tick(now: now), now: now)
+                })
+        }
+    }
+
+    /// On a lane's thread.
+    private func lane(_ run: State.LaneRun, waited: Bool) {
+        guard waited else { return runBatch(run) }
+        var others: [State.Launch] = []
+        var chosen: State.LaneRun?
+        for launch in state.withLockedValue({ $0.chooseAnew(run, now: clock.now) }) {
+            if case .batch(let other) = launch, chosen == nil, other.lane == run.lane { chosen = other } else { others.append(launch) }
+        }
+        start(others)
+        if let chosen { runBatch(chosen) }
+    }
+
+    private func runBatch(_ run: State.LaneRun) {
+        let started = clock.now
+        let run = withoutExpired(run, now: started)
+        guard !run.inputs.isEmpty else {
+            start(state.withLockedValue { state in state.apply(state.planner.laneFinished(run.lane, nil, now: started), now: started) })
+            return
+        }
+        let shape = BatchShape(lengths: run.inputs.map(\.input.tokens))
+        observer?.batchBegan(on: run.replica.device)
+        metrics.reached(overdue: run.overdue(at: started).count)
+        let result = Result { () throws(ApusError) in try outputs(run) }
+        let ended = clock.now
+        for unit in run.inputs { metrics.queued(nanoseconds: max(0, started - unit.enqueued)) }
+        let seconds = Double(ended - started) * 1e-9
+        switch result {
+        case .success(let outputs):
+            metrics.ran(shape, on: run.replica.device, run.replica.fallback, nanoseconds: ended - started)
+            let (launches, judgement) = state.withLockedValue { state in
+                (state.deliver(run, shape, outputs, started: started, ended: ended), state.judgement(of: run.replica.device))
+            }
+            report(run, .succeeded, shape, seconds)
+            start(launches)
+            if let judgement {
+                metrics.judged(
+                    run.replica.device, budget: judgement.budget, ceiling: judgement.ceiling, predictionError: judgement.predictionError)
+            }
+        case .failure(let error):
+            let failed = FailedBatch(run.inputs, on: run.replica.device, error)
+            metrics.failed(replayed: failed.replays.reduce(0) { $0 + $1.count }, quarantined: failed.quarantined.count, error)
+            report(run, .failed(error.deviceFailure ?? .engine, failed.blame), shape, seconds)
+            excuse(failed, error)
+            start(
+                state.withLockedValue { state in
+                    if error.endsExecutor { state.close(run.replica.device, run.replica.executor) }
+                    return state.putBack(failed, from: run, error, now: ended)
+                        + state.apply(state.planner.laneFinished(run.lane, nil, now: ended), now: ended)
+                })
+        }
+    }
+
+    private func outputs(_ run: State.LaneRun) throws(ApusError) -> [Work.Output] {
+        let outputs = try run.replica.work.run(run.inputs.map(\.input))
+        guard outputs.count == run.inputs.count else {
+            throw ApusError(.engineFailure, "the model gave \(outputs.count) results for \(run.inputs.count) inputs", place: model)
+        }
+        return outputs
+    }
+
+    /// Between its launch and its lane a batch may have waited for another model's: what expired meanwhile does not run.
+    private func withoutExpired(_ run: State.LaneRun, now: Int) -> State.LaneRun {
+        guard !run.overdue(at: now).isEmpty else { return run }
+        let (rest, launches) = state.withLockedValue { $0.withoutExpired(run, now: now) }
+        start(launches)
+        return rest
+    }
+
+    private func report(_ run: State.LaneRun, _ result: BatchReport.Result, _ shape: BatchShape, _ seconds: Double) {
+        guard let observer else { return }
+        observer.batchEnded(
+            BatchReport(
+                device: run.replica.device, result: result, sequences: shape.count, tokens: shape.tokens, seconds: seconds))
+        // An error that another device did not share was the first device's.
+        guard result == .succeeded else { return }
+        for device in Set(run.inputs.compactMap(\.history.failedAlone)) where device != run.replica.device {
+            observer.batchEnded(
+                BatchReport(device: device, result: .failed(.engine, .device), sequences: 1, tokens: 0, seconds: 0))
+        }
+    }
+
+    /// An input that is refused is to blame for the workers that it ended before, too.
+    private func excuse(_ failed: FailedBatch<Work.Input>, _ error: ApusError) {
+        guard let observer, let failure = error.deviceFailure else { return }
+        for device in failed.quarantined.flatMap({ $0.history.endedWorkersOf.dropLast() }) {
+            observer.batchEnded(
+                BatchReport(device: device, result: .failed(failure, .input), sequences: 1, tokens: 0, seconds: 0))
+        }
+    }
+
+    private func finish(_ request: Int, _ result: Result<Answers, ApusError>) {
+        start(state.withLockedValue { $0.close(request, result) })
+    }
+}
+
+extension ApusError {
+    /// Whether the executor that failed so can run nothing any more.
+    fileprivate var endsExecutor: Bool {
+        switch deviceFailure {
+        case .sticky, .hung, .crashed, .killed, .lost, .unavailable: true
+        case .outOfMemory, .engine, nil: false
+        }
+    }
+}

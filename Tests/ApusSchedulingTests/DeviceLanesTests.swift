@@ -1,0 +1,68 @@
+import ApusBatching
+import ApusErrors
+import ApusScheduling
+import ApusTensor
+import NIOConcurrencyHelpers
+import Testing
+
+@Suite("The lanes of a device", .timeLimit(.minutes(1))) struct DeviceLanesTests {
+    private func scheduler(_ name: String, _ work: Doubling, _ lanes: DeviceLanes, _ executor: ScriptedLanes, weight: Double = 1) throws
+        -> BatchScheduler<Doubling>
+    {
+        let scheduler = BatchScheduler<Doubling>(
+            model: name, policy: try BatchPolicy(maxBatchSize: 1), weight: weight, metrics: BatchMetrics(model: name))
+        scheduler.open(Replica(executor: executor, work: work, lanes: lanes, precision: .fp32))
+        return scheduler
+    }
+
+    @Test("are shared by models in proportion to their weights, and never run more than there are")
+    func weights() async throws {
+        let executor = ScriptedLanes(lanes: 2)
+        let lanes = DeviceLanes(executor)
+        let order = NIOLockedValueBox<(running: Int, most: Int, order: [String])>((0, 0, []))
+        let batch = { (name: String) -> DeviceLanes.Batch in
+            { _ in
+                order.withLockedValue {
+                    $0.running += 1
+                    $0.most = max($0.most, $0.running)
+                    $0.order.append(name)
+                }
+                // Lane time is what is shared.
+                let end = ContinuousClock.now + .milliseconds(1)
+                while ContinuousClock.now < end {}
+                order.withLockedValue { $0.running -= 1 }
+            }
+        }
+        for _ in 0..<150 { lanes.submit("heavy", weight: 3, batch("heavy")) }
+        for _ in 0..<150 { lanes.submit("light", weight: 1, batch("light")) }
+        while order.withLockedValue({ $0.order.count < 300 || $0.running > 0 }) { await Task.yield() }
+        let (most, all) = order.withLockedValue { ($0.most, $0.order) }
+        #expect(most == 2)
+        // While both want lanes, which is until the heavy one has run.
+        let heavyEnds = try #require(all.lastIndex(of: "heavy"))
+        let share = 150 / Double(heavyEnds + 1)
+        #expect(share > 0.6 && share < 0.9)
+    }
+
+    @Test("let a model choose its batch anew when another was in the way")
+    func choosingAnew() async throws {
+        let executor = ScriptedLanes()
+        let lanes = DeviceLanes(executor)
+        let (busy, chosen) = (Doubling(), Doubling())
+        busy.script.hold()
+        let other = try scheduler("other", busy, lanes, executor)
+        let mine = try scheduler("mine", chosen, lanes, executor)
+        async let blocking = other.run(count: 1) { _ throws(ApusError) in Number(value: 1) }
+        while busy.script.runs.isEmpty { await Task.yield() }
+        // Its planner has a lane and gives it the low one; the device has none, so the high one may still overtake.
+        async let low = mine.run(count: 1, BatchOptions(priority: .low)) { _ throws(ApusError) in Number(value: 10) }
+        async let alsoLow = mine.run(count: 1, BatchOptions(priority: .low)) { _ throws(ApusError) in Number(value: 11) }
+        while mine.waitingTokens < 1 { await Task.yield() }
+        async let high = mine.run(count: 1, BatchOptions(priority: .high)) { _ throws(ApusError) in Number(value: 20) }
+        while mine.waitingTokens < 2 { await Task.yield() }
+        busy.script.releaseAll()
+        _ = try await (blocking, low, alsoLow, high)
+        #expect(chosen.script.runs.first == [20])
+        #expect(chosen.script.runs.flatMap { $0 }.sorted() == [10, 11, 20])
+    }
+}
