@@ -48,7 +48,7 @@ test-integration: build
 	@scripts/setup-tests
 	$(TEST_PYTHON) -m pytest $(TESTS)
 
-bench: build ## measure against the peers (ARGS="throughput http" for some)
+bench: build ## measure against the peers and draw .apus/bench/report.html (ARGS="throughput http" for some, ARGS=--quick)
 	$(SWIFT) build -c release --product EmbedBenchmark
 	@scripts/setup-bench
 	$(BENCH_PYTHON) Benchmarks/run.py $(ARGS)

@@ -89,7 +89,7 @@ def faults(name, figures, target, fixed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--target-ms", type=float, default=100)
+    parser.add_argument("--target-ms", type=int, default=100)
     parser.add_argument("--phase", type=float, default=20, help="seconds a phase")
     parser.add_argument("--top", type=float, default=0.8, help="of the peak, at the top of the load")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 4, 16, 32, 64])

@@ -56,9 +56,10 @@ def yaml(settings):
 
 
 class ConfiguredServer(Server):
-    """`apus serve` with `settings`, a dictionary of dotted keys; None leaves a setting to Apus."""
+    """`apus serve` with `settings`, a dictionary of dotted keys; None leaves a setting to Apus. Asked with `key` where keys are configured."""
 
-    def __init__(self, settings, *arguments):
+    def __init__(self, settings, *arguments, key=None):
+        self.key = key
         chosen = {key: value for key, value in settings.items() if value is not None}
         with contextlib.ExitStack() as stack:
             if chosen:
@@ -68,6 +69,10 @@ class ConfiguredServer(Server):
                 path.write_text(yaml(chosen))
                 arguments = ("--config", path, *arguments)
             super().__init__(*arguments)
+
+    def request(self, method, path, body=None, headers=None, timeout=120):
+        authorization = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        return super().request(method, path, body, {**authorization, **(headers or {})}, timeout)
 
     def scrape(self):
         return Samples(self.get("/metrics").body.decode())

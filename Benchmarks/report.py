@@ -74,6 +74,7 @@ def load_charts(peak, rows):
     answers.line("answered in time", list(zip(offered, (row["goodput_per_s"] for row in rows))))
     spans = [row["requests"] / row["offered_per_s"] if row["requests"] else 1 for row in rows]
     answers.line("refused or expired", list(zip(offered, (sum(row["refused"].values()) / span for row, span in zip(rows, spans)))))
+    answers.line("offered", [(value, value) for value in offered], dots=False)
     return [chart.moment("peak of a closed loop", peak).svg() for chart in (latency, answers)]
 
 
@@ -129,7 +130,7 @@ def page(arguments, peak, rows, adaptive, measured):
         parts += [f"<h2>The adaptive scheduler</h2><p>The load triples and falls back; the scheduler is told to keep {adaptive['target_ms']:g} ms. "
                   f"Measured {time.strftime('%Y-%m-%d %H:%M', time.localtime(measured))}.</p>",
                   "".join(f"<figure>{chart}</figure>" for chart in adaptive_charts(adaptive)),
-                  html_table(["", *[f"phase {number + 1}: answered/s" if part == "answered" else f"p95 ms" for number in range(len(adaptive["phases"]))
+                  html_table(["", *[f"phase {number + 1}: answered/s" if part == "answered" else "p95 ms" for number in range(len(adaptive["phases"]))
                                     for part in ("answered", "p95")]],
                              [[name, *[cell for row in figures["phases"] for cell in (f"{row['answered_per_s']:.1f}", milliseconds(row["p95_ms"]))]]
                               for name, figures in {"adaptive": adaptive["adaptive"], **{f"{size} rows": other for size, other in adaptive["fixed"].items()}}.items()])]

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Runs the benchmarks one after the other and prints their tables.
 
-    run.py [accuracy] [throughput] [http] [latency] [startup] [boundary] [kill] [drain] [overdue] [--long]        (default: all)
+    run.py [accuracy] [throughput] [http] [latency] [startup] [boundary] [kill] [drain] [overdue] [batching] [idle] [priorities] [overload] [adaptive]
+           [report] [--long | --quick]        (default: all)
 
-Workers are killed for a minute, with --long for ten. Settings by environment: APUS_CORPORA (folder with short.txt and mixed.txt), APUS_BENCH_FOLDER (scratch and results).
+Workers are killed for a minute, with --long for ten; with --quick those that can be short are. report writes report.html, which draws latency against
+load and the adaptive run. Settings by environment: APUS_CORPORA (folder with short.txt and mixed.txt), APUS_BENCH_FOLDER (scratch and results).
 """
 import pathlib
 import platform
@@ -14,14 +16,19 @@ from harness import CORPORA, SCRATCH, THREADS
 
 PROGRAMS = {"accuracy": ["accuracy.py"], "throughput": ["throughput.py"], "http": ["http_throughput.py"], "latency": ["latency.py"],
             "startup": ["startup_memory.py"], "boundary": ["boundary.py"], "kill": ["kill_workers.py", "--seconds", "60"], "drain": ["drain.py"],
-            "overdue": ["overdue.py"]}
+            "overdue": ["overdue.py"], "batching": ["dynamic_batching.py"], "idle": ["idle_wait.py"], "priorities": ["priorities.py"],
+            "overload": ["overload.py"], "adaptive": ["adaptive.py"], "report": ["report.py"]}
 LONG = {"kill": ["kill_workers.py", "--seconds", "600"]}
+QUICK = {name: [*PROGRAMS[name], "--quick"] for name in ("batching", "idle", "priorities", "overload", "adaptive", "report")}
+OPTIONS = {"--long": LONG, "--quick": QUICK}
 HERE = pathlib.Path(__file__).resolve().parent
 
 
 def main():
-    programs = PROGRAMS | LONG if "--long" in sys.argv[1:] else PROGRAMS
-    chosen = [name for name in sys.argv[1:] if name != "--long"] or list(PROGRAMS)
+    programs, chosen = dict(PROGRAMS), [name for name in sys.argv[1:] if name not in OPTIONS] or list(PROGRAMS)
+    for option in OPTIONS:
+        if option in sys.argv[1:]:
+            programs |= OPTIONS[option]
     unknown = [name for name in chosen if name not in PROGRAMS]
     if unknown:
         print(f"unknown benchmark {', '.join(unknown)}\n{__doc__}", file=sys.stderr)

@@ -89,14 +89,16 @@ class Chart:
 
     def _marks(self):
         left, right, bottom = MARGIN_LEFT, self.width - MARGIN_RIGHT, self.height - MARGIN_BOTTOM
+        highest = max((value for _, value in self.levels), default=0)
         for name, value in self.levels:
             y = self._y(value)
+            # Above the highest, below the others, so that names of levels side by side do not meet.
             yield f'<line class="mark" x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            yield f'<text class="faint" x="{right - 4}" y="{y - 4:.1f}" text-anchor="end">{html.escape(name)}</text>'
+            yield f'<text class="faint" x="{right - 4}" y="{y - 4 if value == highest else y + 14:.1f}" text-anchor="end">{html.escape(name)}</text>'
         for name, value in self.moments:
             x = self._x(value)
             yield f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{MARGIN_TOP}" y2="{bottom}"/>'
-            yield f'<text class="faint" x="{x + 4:.1f}" y="{MARGIN_TOP + 12}">{html.escape(name)}</text>'
+            yield f'<text class="faint" x="{x - 5:.1f}" y="{MARGIN_TOP + 12}" text-anchor="end">{html.escape(name)}</text>'
 
     def _line(self, place, points, dots):
         color, dash = f"var(--s{place % 4})", DASHES[place % 4]
