@@ -16,7 +16,8 @@ from harness import percentile, report, table
 
 from configured_server import ConfiguredServer, Watch, add_server_arguments, mean_between, server_arguments
 from kill_workers import Processors
-from open_loop import OpenLoop, Requests, Traffic, closed_loop
+from open_loop import OpenLoop, closed_loop
+from traffic import Requests, Traffic
 
 MOST_OVER, LEAST_SHARE, SETTLED_AFTER, WINDOW = 1.2, 0.9, 5.0, 2.0
 # More than any text has, so that a number of rows is all that ends a batch.
@@ -99,7 +100,7 @@ def main():
     arguments = parser.parse_args()
     phase, sizes = (min(10.0, arguments.phase), [1, 16, 64]) if arguments.quick else (arguments.phase, arguments.sizes)
     settings, options = dict(arguments.settings), server_arguments(arguments)
-    requests = Requests("short", 8000, arguments.texts)
+    requests = Requests.of("short", 8000, arguments.texts)
     with ConfiguredServer(settings, *options) as server:
         closed_loop(server.port, requests, 64, 1.0)
         peak = closed_loop(server.port, requests, 64, 6.0)[0] / requests.size

@@ -17,7 +17,8 @@ import sys
 from harness import json_lines, median, report, table, text_file
 
 from configured_server import ConfiguredServer, add_server_arguments, mean_between, padding_between, server_arguments
-from open_loop import FixedWork, Requests
+from open_loop import FixedWork
+from traffic import Requests
 
 LEAST_GAIN, LEAST_OVER_QUEUE, MOST_PADDING = 2.5, 1.25, 0.03
 
@@ -75,7 +76,7 @@ def main():
     result, missed = {"load_average": os.getloadavg(), "clients": arguments.clients, "texts": counts, "rounds": rounds}, []
     header = ["", "texts/s", "p50 ms", "rows a batch", "padding", "generator's cpu"]
 
-    requests = Requests("short", counts["short"], 1)
+    requests = Requests.of("short", counts["short"], 1)
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(ConfiguredServer(settings | changes, *options))
                    for name, changes in {"batched": {}, "batches of one": {"batching.max_batch_size": 1}}.items()}
@@ -88,7 +89,7 @@ def main():
     if gain < LEAST_GAIN:
         missed.append(f"short texts: {gain:.2f} times batches of one")
 
-    requests = Requests("mixed", counts["mixed"], arguments.size)
+    requests = Requests.of("mixed", counts["mixed"], arguments.size)
     clients = min(arguments.clients, len(requests) - 1)
     waiting = clients * arguments.size
     with ConfiguredServer(settings | {"batching.token_budget": arguments.budget}, *options) as server:

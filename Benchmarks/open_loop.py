@@ -4,10 +4,8 @@ A request's time of arrival is drawn before the load begins (Poisson, from a see
 that stalls nor a generator that is late can make the server look well. How late requests were sent is measured and said. Requests are
 prepared beforehand, answers are kept as they came and read when the load is over: server and generator share the machine.
 """
-import base64
 import collections
 import contextlib
-import dataclasses
 import gc
 import heapq
 import itertools
@@ -19,109 +17,14 @@ import selectors
 import socket
 import time
 
-import numpy as np
+from harness import percentile
 
-from harness import DEFAULT_MODEL, percentile, texts
-
-from ledger import TOLERANCE, in_process
+from traffic import Entry, Traffic
 
 # A client that was refused in a closed loop waits this long: it shall load the server with work, not with refusals.
 BACK_OFF = 0.05
 # Sends this late at the 99th percentile are the generator's fault, and its measurements no longer the server's.
 LATE_SECONDS = 0.02
-
-
-class Requests:
-    """Requests of `size` texts each, no text twice, with the vectors that the library computes for them in its own process."""
-
-    def __init__(self, corpus, count, size, first=0):
-        lines = list(dict.fromkeys(texts(corpus, first + count)[first:]))
-        self.size = size
-        self.groups = [lines[start:start + size] for start in range(0, len(lines) - size + 1, size)]
-        self.vectors = in_process([line for group in self.groups for line in group])
-        self.bodies = [json.dumps({"model": DEFAULT_MODEL, "input": group, "encoding_format": "base64"}, ensure_ascii=False).encode()
-                       for group in self.groups]
-
-    def __len__(self):
-        return len(self.groups)
-
-    def right(self, group, body):
-        """Whether a 200's body holds the right vectors, in order."""
-        try:
-            rows = json.loads(body)["data"]
-            vectors = np.frombuffer(b"".join(base64.b64decode(row["embedding"], validate=True) for row in rows), np.float32)
-            in_order = [row["index"] for row in rows] == list(range(self.size))
-        except (ValueError, KeyError, TypeError):
-            return False
-        expected = self.vectors[group * self.size:(group + 1) * self.size]
-        return in_order and vectors.size == expected.size and bool(np.abs(vectors.reshape(expected.shape) - expected).max() <= TOLERANCE)
-
-
-@dataclasses.dataclass
-class Traffic:
-    """One class of requests: open-loop by `phases`, pairs of seconds and requests a second, or closed-loop by `clients`."""
-    name: str
-    requests: Requests
-    phases: tuple = ()
-    clients: int = 0
-    priority: str | None = None
-    deadline: float | None = None
-    """Seconds from when a request is due; sent as x-apus-timeout-ms, and what is answered later is not counted as good."""
-    key: str | None = None
-    provenance: bool = False
-    limit: int | None = None
-    """Requests in all; the load is over when they are answered."""
-
-    def __post_init__(self):
-        headers = {"x-apus-priority": self.priority, "x-apus-timeout-ms": self.deadline and round(1e3 * self.deadline),
-                   "Authorization": self.key and f"Bearer {self.key}", "x-apus-provenance": 1 if self.provenance else None}
-        extra = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value is not None)
-        # Everything up to the request's id, which goes last.
-        self.heads = [(f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{extra}"
-                       f"Content-Length: {len(body)}\r\nx-request-id: ").encode() for body in self.requests.bodies]
-        self.turn = self.sent = 0
-
-    @property
-    def seconds(self):
-        return sum(seconds for seconds, _ in self.phases)
-
-    def arrivals(self, seed):
-        """When requests are due, in seconds from the start."""
-        chance, start, due = random.Random(f"{seed} {self.name}"), 0.0, []
-        for seconds, rate in self.phases:
-            when = start + chance.expovariate(rate) if rate else start + seconds
-            while when < start + seconds:
-                due.append(when)
-                when += chance.expovariate(rate)
-            start += seconds
-        return due
-
-
-@dataclasses.dataclass(slots=True)
-class Entry:
-    """One request. Times are of the monotonic clock."""
-    number: int
-    traffic: Traffic
-    group: int
-    due: float
-    sent: float | None = None
-    """When its first bytes were handed to the system; None when they never were."""
-    ended: float | None = None
-    answers: int = 0
-    status: int | None = None
-    retry_after: str | None = None
-    body: bytes | None = None
-    right: bool = False
-    code: str | None = None
-    trouble: str | None = None
-
-    @property
-    def latency(self):
-        return self.ended - self.due
-
-    @property
-    def good(self):
-        return self.right and (self.traffic.deadline is None or self.latency <= self.traffic.deadline)
 
 
 class Connection:
@@ -276,31 +179,34 @@ class OpenLoop:
             return self._drop(connection, f"while waiting: {error}")
         if not block:
             return self._drop(connection, "closed by the server")
-        if connection.received:
-            block = connection.received + block
-        connection.received = block
+        connection.received = connection.received + block if connection.received else block
+        while connection.received and self._take_answer(connection):
+            pass
+
+    def _take_answer(self, connection):
+        """Books the whole answer at the front of what was received; False when there is none, or none to come."""
+        block = connection.received
         end = block.find(b"\r\n\r\n")
         if end < 0:
-            return
+            return False
         head = block[:end + 2].lower()
         whole = end + 4 + int(_field(head, b"content-length") or 0)
         if len(block) < whole:
-            return
+            return False
         connection.received = block[whole:]
-        self._answered(connection, head, block[end + 4:whole])
+        return self._answered(connection, head, block[end + 4:whole])
 
     def _answered(self, connection, head, body):
-        """Books an answer by the id that it bears, which is the one asked for unless something is wrong."""
+        """Books an answer by the id that it bears, which is the one asked for unless something is wrong; then the connection is of no more use."""
         entry, bears = connection.entry, (_field(head, b"x-request-id") or b"").decode("latin-1")
         if entry is None or bears != f"{self.prefix}{entry.number}":
             self.strays.append(f"an answer for {bears!r} where {entry and entry.number} was awaited")
             number = bears.removeprefix(self.prefix)
             if bears.startswith(self.prefix) and number.isdigit() and int(number) < len(self.entries):
                 self.entries[int(number)].answers += 1
-            if entry is None:
-                return
-        else:
-            entry.answers += 1
+            self._drop(connection, "it answered another")
+            return False
+        entry.answers += 1
         now = time.monotonic()
         entry.ended, entry.status, entry.body = now, int(head[9:12]), body
         if entry.status != 200:
@@ -308,15 +214,17 @@ class OpenLoop:
             entry.retry_after = retry and retry.decode("latin-1")
         connection.entry = None
         self.busy -= 1
-        if _field(head, b"connection") == b"close":
-            self._drop(connection, "closed by the server")
-        else:
+        is_open = _field(head, b"connection") != b"close"
+        if is_open:
             self.idle.append(connection)
+        else:
+            self._drop(connection, "closed by the server")
         if entry.traffic.clients and not self.closing:
             if entry.status == 200:
                 self._arrive(entry.traffic, now)
             else:
                 heapq.heappush(self.resume, (now + BACK_OFF, next(self.tickets), entry.traffic))
+        return is_open
 
     def _drop(self, connection, trouble):
         self.selector.unregister(connection.socket)

@@ -17,7 +17,8 @@ from harness import report, table
 
 from configured_server import MEBIBYTE, ConfiguredServer, Watch, add_server_arguments, mean_between, server_arguments
 from kill_workers import Processors
-from open_loop import OpenLoop, Requests, Traffic, closed_loop
+from open_loop import OpenLoop, closed_loop
+from traffic import Requests, Traffic
 
 LEAST_GOODPUT, MOST_REFUSAL_MS, LONGEST_RETRY = 0.9, 50.0, 60
 MOST_GROWTH, MOST_KEPT = 16 * MEBIBYTE, 32 * MEBIBYTE
@@ -97,7 +98,7 @@ def main():
     add_server_arguments(parser)
     arguments = parser.parse_args()
     seconds = min(6.0, arguments.seconds) if arguments.quick else arguments.seconds
-    requests = Requests("short", arguments.pool, arguments.texts)
+    requests = Requests.of("short", arguments.pool, arguments.texts)
     result, missed, rows = {"texts_a_request": arguments.texts, "deadline_ms": arguments.deadline_ms, "load_average": os.getloadavg()}, [], []
     with ConfiguredServer(dict(arguments.settings), *server_arguments(arguments)) as server:
         first, warm = closed_loop(server.port, requests, 16, seconds / 2)

@@ -22,7 +22,8 @@ from harness import percentile, report, table
 
 from configured_server import ConfiguredServer, add_server_arguments, server_arguments
 from kill_workers import Processors
-from open_loop import OpenLoop, Requests, Traffic, closed_loop
+from open_loop import OpenLoop, closed_loop
+from traffic import Requests, Traffic
 
 SHARES, MOST_OFF = {"high": 0.5, "medium": 0.3, "low": 0.2}, 0.03
 KEYS, MOST_OF_TARGET = {"many": 4, "few": 1}, 0.25
@@ -81,9 +82,9 @@ def main():
     arguments = parser.parse_args()
     seconds = min(8.0, arguments.seconds) if arguments.quick else arguments.seconds
     settings, options = {"batching.high_latency_target_ms": arguments.target_ms} | dict(arguments.settings), server_arguments(arguments)
-    light = Requests("short", 4000, 1)
+    light = Requests.of("short", 4000, 1)
     # Texts of their own for every class: what is asked for twice at the same time is computed once.
-    pools = {name: Requests("short", 4000, arguments.texts, first=4000 * (number + 1)) for number, name in enumerate(SHARES)}
+    pools = {name: Requests.of("short", 4000, arguments.texts, first=4000 * (number + 1)) for number, name in enumerate(SHARES)}
     result, missed = {"load_average": os.getloadavg()}, []
     with ConfiguredServer(settings, *options) as server:
         peak = closed_loop(server.port, pools["medium"], 16, min(8.0, seconds))[0]

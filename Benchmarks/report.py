@@ -21,8 +21,9 @@ from harness import SCRATCH, THREADS, report, table
 
 from configured_server import ConfiguredServer, add_server_arguments, server_arguments
 from kill_workers import Processors
-from open_loop import OpenLoop, Requests, Traffic, closed_loop
+from open_loop import OpenLoop, closed_loop
 from svg_chart import STYLE, Chart
+from traffic import Requests, Traffic
 
 STEPS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5)
 QUICK_STEPS = (0.2, 0.5, 0.8, 1.0, 1.25, 1.5)
@@ -38,7 +39,7 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(
 
 def latency_against_load(arguments, steps, seconds):
     """The peak in requests a second, and figures of each step of the load."""
-    requests = Requests("short", 8000, arguments.texts)
+    requests = Requests.of("short", 8000, arguments.texts)
     rows = []
     with ConfiguredServer(dict(arguments.settings), *server_arguments(arguments)) as server:
         closed_loop(server.port, requests, 64, 1.0)
