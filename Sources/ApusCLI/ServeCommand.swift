@@ -92,7 +92,8 @@ struct ServeCommand: AsyncParsableCommand {
                 catalog: catalog,
                 devices: ServedDevices(
                     fleet: room.fleet, models: catalog, chaos: chaos, directory: FileManager.default.currentDirectoryPath),
-                limits: settings.limits),
+                limits: settings.limits,
+                access: settings.access),
             limits: settings.limits,
             logger: Logger(label: "apus.http"),
             metrics: { (registry.text(), PrometheusRegistry.contentType) },
@@ -106,7 +107,7 @@ struct ServeCommand: AsyncParsableCommand {
                 for model in plan {
                     let started = ContinuousClock.now
                     let ready = try await room.load(
-                        directory: model.directory, precision: model.precision, policy: settings.batching, name: model.id,
+                        directory: model.directory, precision: model.precision, policy: model.batching, name: model.id,
                         maxTokens: model.maxTokens, only: setup.planned.assignments[model.id])
                     catalog.add(ready)
                     let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))

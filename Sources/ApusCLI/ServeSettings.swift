@@ -15,11 +15,13 @@ struct ServeSettings {
         var precision: Precision
         /// Lowers the checkpoint's own limit.
         var maxTokens: Int?
+        /// What is said of this model, and of all where nothing is.
+        var batching: BatchPolicy
     }
 
     let http: HTTPConfiguration
     let limits: ServiceLimits
-    let batching: BatchPolicy
+    let access: AccessControl
     let optimization: Configuration.GraphOptimization
     let configuration: Configuration
     /// Where each key was last set.
@@ -61,10 +63,7 @@ struct ServeSettings {
             eventLoopThreads: server.eventLoopThreads)
         limits = try ServiceLimits(
             maxInputs: configuration.limits.maxInputs, maxInputBytes: configuration.limits.maxInputBytes)
-        batching = try BatchPolicy(
-            tokenBudget: configuration.batching.tokenBudget,
-            maxBatchSize: configuration.batching.maxSize ?? BatchPolicy.defaultMaxBatchSize,
-            maxQueuedTokens: configuration.limits.maxQueuedTokens)
+        access = try AccessControl(configuration.auth)
         optimization = configuration.graphOptimization
     }
 
@@ -84,7 +83,9 @@ struct ServeSettings {
             plan.append(
                 PlannedModel(
                     id: id, directory: directory, precision: model.precision ?? configuration.precision,
-                    maxTokens: model.maxTokens))
+                    maxTokens: model.maxTokens,
+                    batching: try BatchPolicy(
+                        model.batching.over(configuration.batching), maxQueuedTokens: configuration.limits.maxQueuedTokens)))
         }
         return plan
     }

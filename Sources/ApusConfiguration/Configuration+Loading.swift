@@ -58,6 +58,7 @@ extension Configuration {
         if let file { reader.read(file) }
         reader.read(environment: environment)
         for option in options { reader.read(option) }
+        reader.readKeysFile()
         reader.checkTogether(machine)
         guard reader.problems.isEmpty else {
             let lines = reader.problems.map(\.description).joined(separator: "\n")

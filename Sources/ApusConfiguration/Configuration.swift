@@ -25,6 +25,8 @@ package struct Configuration: Sendable, Equatable {
         package var precision: Precision?
         /// Lowers the checkpoint's own limit.
         package var maxTokens: Int?
+        /// What is set here goes before ``Configuration/batching``.
+        package var batching = Batching()
 
         package init(source: String, id: String? = nil, precision: Precision? = nil, maxTokens: Int? = nil) {
             self.source = source
@@ -41,19 +43,6 @@ package struct Configuration: Sendable, Equatable {
         package var maxInputBytes = 1 << 20
         /// Tokens that may wait for a model; more are refused.
         package var maxQueuedTokens = 1_000_000
-    }
-
-    package struct Batching: Sendable, Equatable {
-        /// Tokens of one batch; nil leaves the choice to the scheduler.
-        package var tokenBudget: Int?
-        /// Sequences that a batch waits for, at most ``maxWait``; nil for none.
-        package var preferredSize: Int?
-        /// Sequences of one batch; nil leaves the choice to the scheduler.
-        package var maxSize: Int?
-        /// How long the first sequence of a batch may wait for others; nil for not at all.
-        package var maxWait: Duration?
-        /// Whether a batch takes what waits instead of always ``preferredSize`` sequences.
-        package var isAdaptive = true
     }
 
     package struct Accelerators: Sendable, Equatable {
@@ -121,6 +110,7 @@ package struct Configuration: Sendable, Equatable {
     }
 
     package var server = Server()
+    package var auth = Auth()
     /// Empty for the default model.
     package var models: [Model] = []
     package var limits = Limits()

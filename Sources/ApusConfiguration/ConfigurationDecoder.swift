@@ -16,12 +16,13 @@ struct ConfigurationDecoder {
         switch kind {
         case .flag: flag(node).map { .flag($0) }
         case .integer(let range): integer(node, range, key).map { .integer($0) }
-        case .number(let range): number(node, range).map { .number($0) }
+        case .number(let range): number(node, range, key).map { .number($0) }
         case .text: text(node, key).map { .text($0) }
         case .choice(let names): choice(node, names, key).map { .text($0) }
         case .choices(let names): list(node) { $0.choice($1, names, $2) }.map { .texts($0) }
         case .integers(let range): list(node) { $0.integer($1, range, $2) }.map { .integers($0) }
         case .models: list(node) { $0.model($1, $2) }.map { .models($0) }
+        case .keys: keys(node).map { .keys($0) }
         case .assignments(let range): assignments(node, range).map { .assignments($0) }
         }
     }
@@ -31,7 +32,7 @@ struct ConfigurationDecoder {
         return value
     }
 
-    private mutating func integer(_ node: ConfigurationNode, _ range: ClosedRange<Int>, _ key: String) -> Int? {
+    mutating func integer(_ node: ConfigurationNode, _ range: ClosedRange<Int>, _ key: String) -> Int? {
         guard case .integer(let value) = node.content else { return wrong(node, "a whole number", key) }
         guard range.contains(value) else {
             return refuse(node, "\(value) is outside \(range.lowerBound) to \(range.upperBound)", key)
@@ -39,7 +40,7 @@ struct ConfigurationDecoder {
         return value
     }
 
-    private mutating func number(_ node: ConfigurationNode, _ range: ClosedRange<Double>) -> Double? {
+    mutating func number(_ node: ConfigurationNode, _ range: ClosedRange<Double>, _ key: String) -> Double? {
         let value: Double
         switch node.content {
         case .integer(let whole): value = Double(whole)
@@ -52,12 +53,12 @@ struct ConfigurationDecoder {
         return value
     }
 
-    private mutating func text(_ node: ConfigurationNode, _ key: String) -> String? {
+    mutating func text(_ node: ConfigurationNode, _ key: String) -> String? {
         guard case .text(let value) = node.content, !value.isEmpty else { return wrong(node, "a text", key) }
         return value
     }
 
-    private mutating func choice(_ node: ConfigurationNode, _ names: [String], _ key: String) -> String? {
+    mutating func choice(_ node: ConfigurationNode, _ names: [String], _ key: String) -> String? {
         guard case .text(let value) = node.content else { return wrong(node, "one of \(names.joined(separator: ", "))", key) }
         guard names.contains(value) else {
             let near = NearestName.of(value, among: names).map { ": did you mean '\($0)'?" } ?? ""
@@ -67,8 +68,14 @@ struct ConfigurationDecoder {
     }
 
     /// All elements, or nil when one of them is refused.
-    private mutating func list<Element>(
+    mutating func list<Element>(
         _ node: ConfigurationNode, _ element: (inout Self, ConfigurationNode, String) -> Element?
+    ) -> [Element]? {
+        list(node, key, element)
+    }
+
+    mutating func list<Element>(
+        _ node: ConfigurationNode, _ key: String, _ element: (inout Self, ConfigurationNode, String) -> Element?
     ) -> [Element]? {
         guard case .list(let nodes) = node.content else { return wrong(node, "a list", key) }
         let before = problems.count
@@ -101,11 +108,8 @@ struct ConfigurationDecoder {
             case "id": model.id = text(entry.value, key)
             case "precision": model.precision = choice(entry.value, ConfigurationSchema.precisions, key).flatMap(Precision.init)
             case "max_tokens": model.maxTokens = integer(entry.value, 1...1 << 20, key)
-            default:
-                let near = NearestName.of(entry.key, among: ["path", "name", "id", "precision", "max_tokens"])
-                let hint = near.map { ": did you mean '\($0)'?" } ?? ""
-                problems.append(
-                    ConfigurationProblem(origin: origin(entry.line), key: key, message: "unknown key '\(entry.key)'\(hint)"))
+            case "batching": model.batching = batching(entry.value, key) ?? model.batching
+            default: unknown(entry, key, among: ["path", "name", "id", "precision", "max_tokens", "batching"])
             }
         }
         guard problems.count == before else { return nil }
@@ -114,11 +118,48 @@ struct ConfigurationDecoder {
         return model
     }
 
-    private mutating func wrong<Value>(_ node: ConfigurationNode, _ wanted: String, _ key: String) -> Value? {
+    /// The settings of `batching`, said of one model.
+    private mutating func batching(_ node: ConfigurationNode, _ place: String) -> Configuration.Batching? {
+        var configuration = Configuration()
+        let before = problems.count
+        batching(node, place, "batching", &configuration)
+        return problems.count == before ? configuration.batching : nil
+    }
+
+    private mutating func batching(
+        _ node: ConfigurationNode, _ place: String, _ section: String, _ configuration: inout Configuration
+    ) {
+        guard case .section(let entries) = node.content else {
+            _ = wrong(node, "a section", place) as Never?
+            return
+        }
+        for entry in entries {
+            let path = "\(section).\(entry.key)"
+            if let key = ConfigurationSchema.keys.first(where: { $0.path == path }) {
+                var decoder = Self(key: "\(place).\(entry.key)", origin: origin(entry.line))
+                if let value = decoder.value(entry.value, key.kind) { key.apply(&configuration, value) }
+                problems += decoder.problems
+            } else if ConfigurationSchema.keys.contains(where: { $0.path?.hasPrefix(path + ".") == true }) {
+                batching(entry.value, "\(place).\(entry.key)", path, &configuration)
+            } else {
+                let siblings = ConfigurationSchema.keys.compactMap(\.path).filter { $0.hasPrefix(section + ".") }
+                unknown(
+                    entry, "\(place).\(entry.key)",
+                    among: siblings.map { String($0.dropFirst(section.utf8.count + 1).prefix { $0 != "." }) })
+            }
+        }
+    }
+
+    mutating func unknown(_ entry: ConfigurationNode.Entry, _ path: String, among names: [String]) {
+        let hint = NearestName.of(entry.key, among: names).map { ": did you mean '\($0)'?" } ?? ""
+        problems.append(ConfigurationProblem(origin: origin(entry.line), key: path, message: "unknown key '\(entry.key)'\(hint)"))
+    }
+
+    mutating func wrong<Value>(_ node: ConfigurationNode, _ wanted: String, _ key: String) -> Value? {
         refuse(node, "\(wanted) is wanted, not \(node.kind)", key)
     }
 
-    private mutating func refuse<Value>(_ node: ConfigurationNode, _ message: String, _ key: String) -> Value? {
+    mutating func refuse<Value>(_ node: ConfigurationNode, _ message: String, _ key: String) -> Value? {
         problems.append(ConfigurationProblem(origin: origin(node.line), key: key, message: message))
         return nil
     }

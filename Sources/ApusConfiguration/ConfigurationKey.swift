@@ -9,8 +9,10 @@ package struct ConfigurationKey: Sendable {
         case choice([String])
         case choices([String])
         case integers(ClosedRange<Int>)
-        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision` and `max_tokens`.
+        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision`, `max_tokens` and `batching`.
         case models
+        /// A list of API keys, each a section.
+        case keys
         /// A section of any names, each with an integer.
         case assignments(ClosedRange<Int>)
     }
@@ -22,6 +24,8 @@ package struct ConfigurationKey: Sendable {
         case needsCUDA
         /// It concerns accelerators of any kind.
         case needsAccelerator
+        /// It asks for batches whose size follows a latency, which has to be named.
+        case needsTargetLatency
         /// It never does anything here, for the reason given.
         case none(String)
     }
@@ -34,6 +38,7 @@ package struct ConfigurationKey: Sendable {
         case texts([String])
         case integers([Int])
         case models([Configuration.Model])
+        case keys([Configuration.Auth.Key])
         case assignments([String: Int])
     }
 
@@ -115,6 +120,12 @@ package struct ConfigurationKey: Sendable {
         _ set: @escaping @Sendable (inout Configuration, [Configuration.Model]) -> Void
     ) -> Self {
         Self(path, variables, .models, .applies, summary) { if case .models(let value) = $1 { set(&$0, value) } }
+    }
+
+    static func keys(
+        _ path: String, does summary: String, _ set: @escaping @Sendable (inout Configuration, [Configuration.Auth.Key]) -> Void
+    ) -> Self {
+        Self(path, [], .keys, .applies, summary) { if case .keys(let value) = $1 { set(&$0, value) } }
     }
 
     static func assignments(

@@ -12,6 +12,8 @@ extension ConfigurationReader {
         if let origin = origins["models"], let twice = ids.first(where: { id in ids.filter { $0 == id }.count > 1 }) {
             report(origin, "models", "two models have the id '\(twice)'")
         }
+        checkKeys()
+        checkShares()
         if let fallback = configuration.devices.fallback, fallback != .fail, !configuration.accelerators.isFallbackEnabled,
             let origin = origins["devices.fallback"]
         {
@@ -35,6 +37,30 @@ extension ConfigurationReader {
         for key in ["gpu.device_id", "model_assignments"] {
             guard let origin = origins[key] else { continue }
             report(origin, key, "there is no CUDA device \(missing) on this machine, and gpu.fallback_enabled is false")
+        }
+    }
+
+    /// Weights mean nothing without the others.
+    private mutating func checkShares() {
+        let classes = ["high", "medium", "low"].map { "batching.shares.\($0)" }
+        if !configuration.batching.shares.isWhole, let origin = classes.compactMap({ origins[$0] }).first {
+            return report(origin, "batching.shares", "weights are named for all of high, medium and low, or for none")
+        }
+        for (index, model) in configuration.models.enumerated() {
+            guard !model.batching.over(configuration.batching).shares.isWhole, let origin = origins["models"] else { continue }
+            report(origin, "models[\(index)].batching.shares", "weights are named for all of high, medium and low, or for none")
+        }
+    }
+
+    private mutating func checkKeys() {
+        guard let origin = origins["auth.keys_file"] ?? origins["auth.keys"] else { return }
+        let place = origins["auth.keys_file"] == nil ? "auth.keys" : "auth.keys_file"
+        let keys = configuration.auth.keys
+        for (index, key) in keys.enumerated() {
+            if keys[..<index].contains(where: { $0.name == key.name }) { report(origin, place, "two keys are called '\(key.name)'") }
+            if let other = keys[..<index].first(where: { $0.sha256 == key.sha256 }) {
+                report(origin, place, "'\(other.name)' and '\(key.name)' are the same key")
+            }
         }
     }
 
@@ -69,6 +95,10 @@ extension ConfigurationReader {
             return "no CUDA device on this machine: has no effect"
         case .needsAccelerator:
             return machine.cudaDevices == 0 && !namesAccelerator ? "no accelerator is used: has no effect" : nil
+        case .needsTargetLatency:
+            let batching = configuration.models.map { $0.batching.over(configuration.batching) } + [configuration.batching]
+            let lacksTarget = configuration.batching.isAdaptive == true && batching.allSatisfy { $0.targetLatency == nil }
+            return lacksTarget ? "has no effect without batching.target_latency_ms, the latency that sizes would follow" : nil
         case .applies:
             guard key.path == "gpu.device_preference" else { return nil }
             let available = machine.cudaDevices > 0 ? ["cuda", "cpu"] : ["cpu"]

@@ -1,3 +1,4 @@
+import ApusErrors
 import ApusTensor
 
 /// Applies layers of settings to a configuration and collects all that is wrong on the way.
@@ -60,6 +61,25 @@ struct ConfigurationReader {
         }
     }
 
+    /// Adds the keys of the file that `auth.keys_file` names.
+    mutating func readKeysFile() {
+        guard let path = configuration.auth.keysFile, let origin = origins["auth.keys_file"] else { return }
+        let file: ConfigurationFile
+        do throws(ApusError) {
+            file = try ConfigurationFile(path: path)
+        } catch {
+            return report(origin, "auth.keys_file", error.description)
+        }
+        problems += file.problems
+        guard file.problems.isEmpty else { return }
+        guard case .section(let entries) = file.root.content, let keys = entries.first(where: { $0.key == "keys" }), entries.count == 1 else {
+            return report(.file(path, line: file.root.line), "", "a section of nothing but 'keys' is wanted")
+        }
+        var decoder = ConfigurationDecoder(key: "keys", origin: .file(path, line: keys.line))
+        configuration.auth.keys += decoder.keys(keys.value) ?? []
+        problems += decoder.problems
+    }
+
     mutating func report(_ origin: ConfigurationOrigin, _ key: String, _ message: String) {
         problems.append(ConfigurationProblem(origin: origin, key: key, message: message))
     }
@@ -102,7 +122,7 @@ extension ConfigurationNode {
             }
         case .integer: content = integer(text)
         case .number: content = Double(text).map(Content.number) ?? .text(text)
-        case .text, .choice, .assignments: content = .text(text)
+        case .text, .choice, .assignments, .keys: content = .text(text)
         case .choices, .models: content = list(Content.text)
         case .integers: content = list(integer)
         }

@@ -20,7 +20,8 @@ extension ConfigurationKey.Kind {
         case .choice(let names): names.joined(separator: ", ")
         case .choices(let names): "list of \(names.joined(separator: ", "))"
         case .integers(let range): "list of \(range.lowerBound) … \(range.upperBound)"
-        case .models: "list of names, paths, or sections of `path` or `name`, `id`, `precision`, `max_tokens`"
+        case .models: "list of names, paths, or sections of `path` or `name`, `id`, `precision`, `max_tokens`, `batching`"
+        case .keys: "list of sections of `name`, `sha256`, `scopes`, `requests_per_minute`, `tokens_per_minute`, `max_queue_seconds`, `priority`"
         case .assignments(let range): "section of names, each with \(range.lowerBound) … \(range.upperBound)"
         }
     }
@@ -32,6 +33,7 @@ extension ConfigurationKey.Effect {
         case .applies: ""
         case .needsCUDA: ". For CUDA devices; noted at start where there is none"
         case .needsAccelerator: ". For accelerators; noted at start where none is used"
+        case .needsTargetLatency: ". Noted at start, without effect, where no `batching.target_latency_ms` is set"
         case .none(let reason): ". Noted at start, without effect: \(reason)"
         }
     }

@@ -2,7 +2,7 @@ import ApusTensor
 
 /// Every setting there is. Reading, checking, suggestions and documentation all go by this list.
 package enum ConfigurationSchema {
-    package static let keys: [ConfigurationKey] = server + limits + batching + models + devices + accelerators + others + environment
+    package static let keys: [ConfigurationKey] = server + auth + limits + batching + models + devices + accelerators + others + environment
 
     private static let server: [ConfigurationKey] = [
         .text("server.host", "APUS_HOST", does: "Host name or address to listen on") { $0.server.host = $1 },
@@ -37,22 +37,6 @@ package enum ConfigurationSchema {
         .integer("limits.max_queued_tokens", 1...1 << 40, "APUS_MAX_QUEUED_TOKENS", does: "Tokens that may wait for a model") {
             $0.limits.maxQueuedTokens = $1
         },
-    ]
-
-    private static let batching: [ConfigurationKey] = [
-        .integer("batching.token_budget", 1...1 << 24, "APUS_TOKEN_BUDGET", does: "Tokens of one batch") { $0.batching.tokenBudget = $1 },
-        .integer("batching.max_batch_size", batchSizes, "APUS_MAX_BATCH_SIZE", does: "Sequences of one batch") { $0.batching.maxSize = $1 },
-        .integer("gpu.batch.default_size", batchSizes, effect: .none(lateBinding), does: "Sequences that a batch waits for") { $0.batching.preferredSize = $1 },
-        .integer(
-            "gpu.batch.batch_size", batchSizes, "MAGRAY_BATCH_SIZE", effect: .none(lateBinding), does: "Sequences that a batch waits for"
-        ) { $0.batching.preferredSize = $1 },
-        .integer("gpu.batch.max_size", batchSizes, does: "Sequences of one batch") { $0.batching.maxSize = $1 },
-        .integer("gpu.batch.max_batch_size", batchSizes, does: "Sequences of one batch") { $0.batching.maxSize = $1 },
-        .integer(
-            "gpu.batch.timeout_ms", 0...60_000, "MAGRAY_BATCH_TIMEOUT_MS", effect: .none(lateBinding), does: "How long a batch waits to fill"
-        ) { $0.batching.maxWait = .milliseconds($1) },
-        .flag("gpu.batch.adaptive_sizing", effect: .none(lateBinding), does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
-        .flag("gpu.batch.dynamic_batching", effect: .none(lateBinding), does: "Whether a batch takes what waits") { $0.batching.isAdaptive = $1 },
     ]
 
     private static let models: [ConfigurationKey] = [
@@ -142,9 +126,7 @@ package enum ConfigurationSchema {
     static let variablesOfOthers = ["APUS_HOME", "APUS_ENGINE", "APUS_NVML", "APUS_CUDA"]
 
     private static let milliseconds = 1...86_400_000
-    private static let batchSizes = 1...65_536
     static let precisions = Precision.allCases.map(\.rawValue)
-    private static let lateBinding = "a batch starts as soon as a lane is free, with what waits then, and never waits for more"
     private static let asStored = "weights are used as they are stored"
     private static let replicas = "every device holds whole models, which share the work"
     private static let noConvolutions = "text encoders have no convolutions"

@@ -18,6 +18,7 @@ package struct ConnectionChannel: ServerChildChannel {
     let configuration: HTTPConfiguration
     let threads: ServerThreads
     let budget: BodyBudget
+    let gate: ConnectionHandler.Gate
     let responder: ConnectionHandler.Responder
     let refuser: ConnectionHandler.Refuser
 
@@ -28,8 +29,8 @@ package struct ConnectionChannel: ServerChildChannel {
             limits.maxHeaderListSize = configuration.limits.headerBytes
             limits.maxHeaderFieldCount = configuration.limits.headerFields
             let connection = ConnectionHandler(
-                configuration: configuration, threads: threads, budget: budget, responder: responder,
-                refuser: refuser
+                configuration: configuration, threads: threads, budget: budget, gate: gate,
+                responder: responder, refuser: refuser
             )
             let pipeline = channel.pipeline.syncOperations
             try pipeline.addHandler(ByteGateHandler(connection))

@@ -1,4 +1,5 @@
 import ApusErrors
+import ApusService
 import NIOCore
 import NIOHTTP1
 
@@ -12,6 +13,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
     typealias OutboundIn = Never
     typealias OutboundOut = HTTPServerResponsePart
 
+    /// Whether a request may go on, told by its head alone: from a stranger no body is taken.
+    enum Admission {
+        case admit(Caller)
+        case refuse(HTTPReply)
+    }
+
+    typealias Gate = @Sendable (HTTPRequestHead) -> Admission
     typealias Responder = @Sendable (HTTPRequest) async -> HTTPReply?
     /// Told of a request that was refused before the responder saw it; gives the answer.
     typealias Refuser = @Sendable (ApusError) -> HTTPReply
@@ -26,11 +34,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
     private let slowestReader: Int
     private let threads: ServerThreads
     private let budget: BodyBudget
+    private let gate: Gate
     private let responder: Responder
     private let refuser: Refuser
     var intake: RequestIntake
     var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
+    private var caller: Caller?
     private var body = ByteBuffer()
     /// What this connection has taken from the budget, for the body that arrives or is being answered.
     private var heldBytes = 0
@@ -50,6 +60,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         configuration: HTTPConfiguration,
         threads: ServerThreads,
         budget: BodyBudget,
+        gate: @escaping Gate,
         responder: @escaping Responder,
         refuser: @escaping Refuser
     ) {
@@ -58,6 +69,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
         timeouts = configuration.timeouts
         slowestReader = configuration.limits.slowestReader
         intake = RequestIntake(limits: configuration.limits)
+        self.gate = gate
         self.responder = responder
         self.refuser = refuser
     }
@@ -134,8 +146,14 @@ final class ConnectionHandler: ChannelDuplexHandler {
             switch intake.headArrived(head) {
             case .accept(let sayContinue):
                 self.head = head
-                setDeadline(timeouts.body)
-                if sayContinue { writeContinue(version: head.version) }
+                switch gate(head) {
+                case .admit(let caller):
+                    self.caller = caller
+                    setDeadline(timeouts.body)
+                    if sayContinue { writeContinue(version: head.version) }
+                case .refuse(let reply):
+                    refuse(reply)
+                }
             case .refuse(let error):
                 refuse(error)
             }
@@ -148,8 +166,9 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 body.writeBuffer(&bytes)
             }
         case .end:
-            guard let head else { return }
-            let request = HTTPRequest(head: head, body: body)
+            guard let head, let caller else { return }
+            self.caller = nil
+            let request = HTTPRequest(head: head, caller: caller, body: body)
             body = ByteBuffer()
             intake.requestCompleted()
             deadline = nil
@@ -232,11 +251,15 @@ final class ConnectionHandler: ChannelDuplexHandler {
     /// closing a socket over unread bytes makes the system discard the answer as well.
     func refuse(_ error: ApusError) {
         guard intake.phase != .refused else { return }
+        refuse(refuser(error))
+    }
+
+    private func refuse(_ reply: HTTPReply) {
         intake.refused()
         backlog.removeAll()
         body = ByteBuffer()
         letGo()
-        write(refuser(error), to: head, closes: true) { connection in
+        write(reply, to: head, closes: true) { connection in
             guard let context = connection.context else { return }
             guard !connection.inputIsClosed else {
                 context.close(promise: nil)

@@ -6,8 +6,10 @@ struct EmbeddingsAnswer {
     let reply: EmbedReply
     let encoding: EmbeddingsBody.Encoding
     let provenance: Bool
+    /// Whether errors may stand in the place of vectors.
+    let partial: Bool
 
-    /// OpenAI's list, and `provenance` when it was asked for.
+    /// OpenAI's list, and `provenance` when it was asked for. Where an input failed alone, its error stands in its place in both.
     var body: [UInt8] {
         let batch = reply.batch
         let perVector = encoding == .float ? batch.dimensions * 13 : batch.dimensions * 6
@@ -18,6 +20,14 @@ struct EmbeddingsAnswer {
         writer.beginArray()
         for row in batch.provenance.indices {
             writer.beginObject()
+            if let failure = batch.failures[row] {
+                writer.member("object", "error")
+                writer.member("index", row)
+                writer.key("error")
+                writer.error(failure)
+                writer.endObject()
+                continue
+            }
             writer.member("object", "embedding")
             writer.member("index", row)
             writer.key("embedding")
@@ -38,17 +48,20 @@ struct EmbeddingsAnswer {
         if provenance {
             writer.key("provenance")
             writer.beginArray()
-            for input in batch.provenance { Self.append(input, to: &writer) }
+            for (row, input) in batch.provenance.enumerated() {
+                if batch.failures[row] == nil { Self.append(input, to: &writer) } else { writer.null() }
+            }
             writer.endArray()
         }
         writer.endObject()
         return writer.bytes
     }
 
-    /// The headers that every answer with vectors carries.
+    /// The headers that every answer with vectors carries, and the number of errors where there may be some.
     var headers: [(String, String)] {
         let summary = reply.summary
-        return [
+        let errors = partial ? [("x-apus-errors", String(reply.batch.failures.count))] : []
+        return errors + [
             ("x-apus-device", summary.devices.joined(separator: ",")),
             ("x-apus-precision", summary.precisions.joined(separator: ",")),
             ("x-apus-fallback", summary.fallback.rawValue),

@@ -11,10 +11,13 @@ struct EmbeddingsBody {
 
     let model: String
     let inputs: [EmbeddingInput]
+    /// Inputs with a token id that no vocabulary has, by their index; an empty list stands for them in ``inputs``.
+    let faults: [Int: ApusError]
     let encoding: Encoding
     let dimensions: Int?
     let truncation: EmbeddingOptions.Truncation
     let provenance: Bool
+    let partial: Bool
 
     /// The most JSON values in a body: the memory of a parsed body stays within some 100 MB.
     static let jsonLimits = JSONLimits(values: 1 << 22)
@@ -37,8 +40,10 @@ struct EmbeddingsBody {
         dimensions = try Self.dimensions(object["dimensions"])
         truncation = try Self.flag("truncate", object, ifAbsent: true) ? .right : .refuse
         provenance = try Self.flag("provenance", object, ifAbsent: false)
+        partial = try Self.flag("partial", object, ifAbsent: false)
         if let user = object["user"] { _ = try user.stringValue(at: "user") }
-        inputs = try Self.inputs(input, maxInputs: maxInputs)
+        let parsed = try InputList(input, maxInputs: maxInputs)
+        (inputs, faults) = (parsed.inputs, parsed.faults)
     }
 
     private static func encoding(_ value: JSONValue?) throws(ApusError) -> Encoding {
@@ -60,69 +65,5 @@ struct EmbeddingsBody {
 
     private static func flag(_ key: String, _ object: JSONObject, ifAbsent: Bool) throws(ApusError) -> Bool {
         try object[key]?.boolValue(at: key) ?? ifAbsent
-    }
-
-    private static func inputs(_ value: JSONValue, maxInputs: Int) throws(ApusError) -> [EmbeddingInput] {
-        switch value {
-        case .string(let text):
-            return [.text(text)]
-        case .array(let elements):
-            guard let first = elements.first else {
-                throw ApusError(.emptyInput, "there is nothing to embed", place: "input")
-            }
-            if case .integer = first { return [.tokens(try tokens(elements))] }
-            if case .number = first { return [.tokens(try tokens(elements))] }
-            guard elements.count <= maxInputs else {
-                throw ApusError(
-                    .arrayTooLong, "\(elements.count) inputs are more than the \(maxInputs) that one request may hold",
-                    place: "input", advice: "Send them in several requests"
-                )
-            }
-            var inputs: [EmbeddingInput] = []
-            inputs.reserveCapacity(elements.count)
-            for element in elements {
-                switch (first, element) {
-                case (.string, .string(let text)): inputs.append(.text(text))
-                case (.array, .array(let ids)): inputs.append(.tokens(try tokens(ids)))
-                default: throw wrongInput
-                }
-            }
-            return inputs
-        default:
-            throw wrongInput
-        }
-    }
-
-    private static func tokens(_ elements: [JSONValue]) throws(ApusError) -> [Int32] {
-        var ids: [Int32] = []
-        ids.reserveCapacity(elements.count)
-        for element in elements {
-            switch element {
-            case .integer(let value):
-                guard let id = Int32(exactly: value) else { throw beyondAnyVocabulary(value.description) }
-                ids.append(id)
-            case .number(let value):
-                guard value == value.rounded() else {
-                    throw ApusError(.invalidValue, "token ids must be whole numbers, not \(value)", place: "input")
-                }
-                guard let id = Int32(exactly: value) else { throw beyondAnyVocabulary(value.description) }
-                ids.append(id)
-            default:
-                throw wrongInput
-            }
-        }
-        return ids
-    }
-
-    private static func beyondAnyVocabulary(_ id: String) -> ApusError {
-        ApusError(.invalidToken, "the token id \(id) is outside every vocabulary", place: "input")
-    }
-
-    private static var wrongInput: ApusError {
-        ApusError(
-            .invalidValue,
-            "must be a string, a list of strings, a list of token ids or a list of lists of token ids, and not a mixture",
-            place: "input"
-        )
     }
 }

@@ -18,11 +18,14 @@ struct EmbeddingsRoute {
                 model: body.model,
                 inputs: body.inputs,
                 dimensions: body.dimensions,
-                options: EmbeddingOptions(truncation: body.truncation, deadline: asked.deadline, priority: asked.priority)
-            )
+                options: EmbeddingOptions(
+                    truncation: body.truncation, deadline: asked.deadline, priority: asked.priority, partial: body.partial),
+                faults: body.faults
+            ),
+            for: request.caller
         )
         let answer = EmbeddingsAnswer(
-            reply: reply, encoding: body.encoding, provenance: body.provenance || asked.provenance
+            reply: reply, encoding: body.encoding, provenance: body.provenance || asked.provenance, partial: body.partial
         )
         return .json(headers: answer.headers, answer.body)
     }

@@ -19,16 +19,12 @@ struct HTTPReply: Sendable {
         var writer = JSONWriter(capacity: 256)
         writer.beginObject()
         writer.key("error")
-        writer.beginObject()
-        writer.member("message", Self.message(of: error, row))
-        writer.member("type", row.status < 500 ? "invalid_request_error" : "server_error")
-        writer.key("param")
-        if row.namesParam, let place = error.place { writer.string(place) } else { writer.null() }
-        writer.member("code", error.code.rawValue)
-        writer.endObject()
+        writer.error(error)
         writer.endObject()
         self = .json(status: row.status, headers: headers, writer.bytes)
-        if row.status == 503 || error.cause is RetryHint {
+        // RFC 6750 section 3.
+        if row.status == 401 { self.headers.append(("www-authenticate", "Bearer")) }
+        if row.status == 503 || row.status == 429 || error.cause is RetryHint {
             let seconds = (error.cause as? RetryHint)?.seconds ?? 1
             self.headers.append(("retry-after", String(seconds)))
         }
@@ -42,14 +38,5 @@ struct HTTPReply: Sendable {
 
     static func plain(_ body: [UInt8], contentType: String) -> HTTPReply {
         HTTPReply(status: 200, headers: [("content-type", contentType)], body: body)
-    }
-
-    /// Causes stay inside: they may name files or libraries of this machine.
-    private static func message(of error: ApusError, _ row: StatusTable.Row) -> String {
-        var text = ""
-        if let place = error.place { text += "\(place): " }
-        text += error.message
-        if let advice = error.advice { text += ". \(advice)" }
-        return text
     }
 }

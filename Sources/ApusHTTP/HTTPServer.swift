@@ -53,7 +53,7 @@ package struct HTTPServer: ServiceLifecycle.Service {
 
     /// - Throws: `ApusError` with `.addressInUse` or `.addressUnavailable` when the port cannot be had.
     package func run() async throws {
-        if !configuration.isLoopback {
+        if !configuration.isLoopback, service.access.isOpen {
             logger.warning(
                 "listening beyond this machine without authentication: whoever reaches the port can use every model",
                 metadata: ["host": "\(configuration.host)"]
@@ -80,6 +80,7 @@ package struct HTTPServer: ServiceLifecycle.Service {
             configuration: configuration,
             threads: threads,
             budget: BodyBudget(limit: configuration.limits.totalBodyBytes),
+            gate: { [router] head in router.admit(head) },
             responder: { [router] request in await router.answer(request) },
             refuser: { [router] error in router.refuse(error) }
         )

@@ -21,6 +21,17 @@ enum ModelsAnswer {
         return writer.bytes
     }
 
+    /// The answer of `POST /v1/models/{id}/load` and `…/unload`.
+    static func state(_ state: ModelState) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("id", state.id)
+        writer.member("object", "model")
+        writer.member("state", state.standing.rawValue)
+        writer.endObject()
+        return writer.bytes
+    }
+
     private static func append(_ model: ModelDescription, to writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("id", model.id)

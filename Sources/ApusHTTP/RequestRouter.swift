@@ -19,6 +19,23 @@ struct RequestRouter: Sendable {
     let metricsSource: MetricsSource
     let logger: Logger
 
+    /// Lets nobody on without a key, whether or not there is anything where they ask, and nobody where their key does not reach.
+    func admit(_ head: HTTPRequestHead) -> ConnectionHandler.Admission {
+        do throws(ApusError) {
+            return .admit(try caller(of: head))
+        } catch {
+            return .refuse(refuse(error, headers: head.headers))
+        }
+    }
+
+    private func caller(of head: HTTPRequestHead) throws(ApusError) -> Caller {
+        let route = (try? find(RequestTarget(head.uri)))?.route ?? .unknown
+        guard let scopes = route.scopes else { return .anyone }
+        let caller = try service.access.caller(presenting: head.headers.bearerKey)
+        try caller.require(anyOf: scopes)
+        return caller
+    }
+
     /// - Returns: nil when the client went away and its task was cancelled.
     func answer(_ request: HTTPRequest) async -> HTTPReply? {
         let arrival = ContinuousClock.now
@@ -45,22 +62,25 @@ struct RequestRouter: Sendable {
     }
 
     /// The answer to a request that never became whole.
-    func refuse(_ error: ApusError) -> HTTPReply {
+    /// - Parameter headers: those of the request, as far as they are known.
+    func refuse(_ error: ApusError, headers: HTTPHeaders = HTTPHeaders()) -> HTTPReply {
         service.metrics.refused(code: error.code)
         logger.debug("request refused", error: error, metadata: ["code": "\(error.code.rawValue)"])
         var reply = HTTPReply(error)
-        reply.headers.append(("x-request-id", RequestHeaders.requestID(HTTPHeaders())))
+        reply.headers.append(("x-request-id", RequestHeaders.requestID(headers)))
         return reply
     }
 
     private enum Found {
-        case embeddings, models, model(String), devices(DevicesRoute.Target), live, ready, metrics
+        case embeddings, models, model(String), loadModel(String), unloadModel(String), devices(DevicesRoute.Target), live, ready, metrics
 
         var route: Route {
             switch self {
             case .embeddings: .embeddings
             case .models: .models
             case .model: .model
+            case .loadModel: .modelLoad
+            case .unloadModel: .modelUnload
             case .devices(let target): target.route
             case .live: .live
             case .ready: .ready
@@ -78,12 +98,22 @@ struct RequestRouter: Sendable {
         case ["metrics"]: return .metrics
         default: break
         }
-        let id = target.segments.dropFirst(2).joined(separator: "/")
-        if target.segments.prefix(2) == ["v1", "models"], !id.isEmpty { return .model(id) }
+        if target.segments.prefix(2) == ["v1", "models"], let found = Self.model(target.segments.dropFirst(2)) { return found }
         if target.segments.prefix(2) == ["v1", "devices"], let found = DevicesRoute.Target(target.segments.dropFirst(2)) {
             return .devices(found)
         }
         throw ApusError(.notFound, "there is nothing at \(ClientText.quoted("/" + target.segments.joined(separator: "/")))")
+    }
+
+    /// - Parameter segments: of the path, those after `/v1/models`. A name may hold slashes; encoded, `%2F`, they never part it from a verb.
+    private static func model(_ segments: ArraySlice<String>) -> Found? {
+        let whole = segments.joined(separator: "/")
+        let named = segments.dropLast().joined(separator: "/")
+        switch segments.last {
+        case "load" where !named.isEmpty: return .loadModel(named)
+        case "unload" where !named.isEmpty: return .unloadModel(named)
+        default: return whole.isEmpty ? nil : .model(whole)
+        }
     }
 
     private func allow(_ route: Route, _ error: ApusError) -> [(String, String)] {
@@ -118,11 +148,19 @@ struct RequestRouter: Sendable {
         case .model(let id):
             guard !service.isDraining else { throw InferenceService.shuttingDown }
             return .json(ModelsAnswer.one(try service.findModel(id)))
+        case .loadModel(let id):
+            return Self.told(try await service.loadModel(id))
+        case .unloadModel(let id):
+            return Self.told(try await service.unloadModel(id))
         case .devices(let target):
             return try await DevicesRoute(service: service).answer(request, on: target)
         case .embeddings:
             return try await EmbeddingsRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
         }
+    }
+
+    private static func told(_ state: ModelState) -> HTTPReply {
+        .json(status: state.isSettled ? 200 : 202, ModelsAnswer.state(state))
     }
 
     private func note(_ failure: ApusError?, route: Route, status: Int, requestID: String, duration: Duration) {
@@ -144,8 +182,20 @@ extension ServiceMetrics.Route {
     /// Whether it tells something and changes nothing.
     fileprivate var isRead: Bool {
         switch self {
-        case .embeddings, .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache: false
+        case .embeddings, .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache, .modelLoad, .modelUnload: false
         case .models, .model, .devices, .device, .live, .ready, .metrics, .unknown: true
+        }
+    }
+
+    /// Of these a key must have one. Nil for what everyone may ask.
+    fileprivate var scopes: Set<AccessKey.Scope>? {
+        switch self {
+        case .live: nil
+        case .embeddings: [.infer]
+        case .models, .model: [.infer, .admin]
+        case .devices, .device, .metrics: [.metrics, .admin]
+        case .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache, .modelLoad, .modelUnload: [.admin]
+        case .ready, .unknown: Set(AccessKey.Scope.allCases)
         }
     }
 }

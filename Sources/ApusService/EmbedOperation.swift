@@ -5,23 +5,60 @@ struct EmbedOperation: Sendable {
     let catalog: any ModelCatalog
     let limits: ServiceLimits
     let metrics: ServiceMetrics
+    let limiter: KeyLimiter
 
     func run(_ request: EmbedRequest) async throws -> EmbedReply {
         let model = try model(named: request.model)
         let description = model.description
         try check(request, for: description)
+        let failures = failures(in: request, for: description)
+        let positions = request.inputs.indices.filter { failures[$0] == nil }
+        if let failure = EmbeddingBatch.first(of: failures), !request.options.partial || positions.isEmpty { throw failure }
         try checkDeadline(request.options.deadline)
         try Task.checkCancellation()
-        let batch = try await Deadline.race(request.options.deadline) {
-            try await model.embed(request.inputs, options: request.options)
+        let inputs = failures.isEmpty ? request.inputs : positions.map { request.inputs[$0] }
+        let answered = try await charging(request.options.client, for: inputs, of: description) {
+            try await Deadline.race(request.options.deadline) {
+                try await model.embed(inputs, options: request.options)
+            }
         }
-        try batch.verify(inputs: request.inputs.count)
-        let summary = ProvenanceSummary(batch.provenance)
+        let batch = answered.spread(over: request.inputs.count, at: positions, failures: failures).placingFailures()
+        if let failure = batch.firstFailure, !request.options.partial || batch.failures.count == request.inputs.count { throw failure }
+        let summary = ProvenanceSummary(batch.accounts)
         if summary.truncated > 0 {
             metrics.truncated(summary.truncated, model: description.id)
         }
         let cut = request.dimensions.map { batch.cut(to: $0) } ?? batch
         return EmbedReply(model: description, batch: cut, summary: summary)
+    }
+
+    /// Runs `body` once the key's limits have room for the tokens that `inputs` may come to, and then books those that were run.
+    ///
+    /// A failure of the server's own costs the client nothing; one who gives up pays the estimate, because the work may have been done.
+    private func charging(
+        _ client: ClientKey?, for inputs: [EmbeddingInput], of model: ModelDescription,
+        _ body: () async throws -> EmbeddingBatch
+    ) async throws -> EmbeddingBatch {
+        let charge = try limiter.admit(client, tokens: Self.estimatedTokens(inputs, model))
+        do {
+            let batch = try await body()
+            try batch.verify(inputs: inputs.count)
+            limiter.settle(charge, tokens: ProvenanceSummary(batch.accounts).tokens)
+            return batch
+        } catch let error as ApusError where error.code != .deadlineExceeded && error.code != .cancelled {
+            limiter.settle(charge, tokens: 0)
+            throw error
+        }
+    }
+
+    /// Tokens before anything is tokenised: four UTF-8 bytes of a text for one, the rule of thumb for English, and two special tokens.
+    private static func estimatedTokens(_ inputs: [EmbeddingInput], _ model: ModelDescription) -> Int {
+        inputs.reduce(0) { sum, input in
+            switch input {
+            case .text(let text): sum &+ min(model.maxTokens, text.utf8.count / 4 + 2)
+            case .tokens(let ids): sum &+ min(model.maxTokens, ids.count)
+            }
+        }
     }
 
     private func model(named name: String) throws(ApusError) -> any EmbeddingModel {
@@ -39,6 +76,11 @@ struct EmbedOperation: Sendable {
             throw ApusError(
                 .unsupportedTask, "the model \(ClientText.quoted(name)) is made for the task \(description.task.rawValue), not for embedding",
                 place: "model"
+            )
+        case .unloading, .unloaded:
+            throw ApusError(
+                .modelUnloaded, "the model \(ClientText.quoted(name)) was unloaded", place: "model",
+                advice: "An operator can load it again with POST /v1/models/{id}/load", cause: RetryHint(seconds: 30)
             )
         case nil:
             throw ApusError(
@@ -66,9 +108,20 @@ struct EmbedOperation: Sendable {
                 )
             }
         }
-        for (index, input) in request.inputs.enumerated() {
-            try check(input, at: index, for: model)
+    }
+
+    /// What ails inputs of their own, by their index; without ``EmbeddingOptions/partial`` only of the first.
+    private func failures(in request: EmbedRequest, for model: ModelDescription) -> [Int: ApusError] {
+        var failures = request.faults.filter { request.inputs.indices.contains($0.key) }
+        for (index, input) in request.inputs.enumerated() where failures[index] == nil {
+            do throws(ApusError) {
+                try check(input, at: index, for: model)
+            } catch {
+                failures[index] = error
+                if !request.options.partial { break }
+            }
         }
+        return failures
     }
 
     private func check(_ input: EmbeddingInput, at index: Int, for model: ModelDescription) throws(ApusError) {

@@ -23,7 +23,7 @@ package struct ProvenanceSummary: Sendable, Equatable {
     package private(set) var truncated = 0
     package private(set) var tokens = 0
 
-    package init(_ provenance: [EmbeddingProvenance]) {
+    package init(_ provenance: some Sequence<EmbeddingProvenance>) {
         for input in provenance {
             if !devices.contains(input.device) { devices.append(input.device) }
             if !precisions.contains(input.precision) { precisions.append(input.precision) }

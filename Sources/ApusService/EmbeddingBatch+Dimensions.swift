@@ -16,7 +16,7 @@ extension EmbeddingBatch {
             cut.append(contentsOf: head.lazy.map { $0 * scale })
             start += dimensions
         }
-        return EmbeddingBatch(vectors: cut, dimensions: count, provenance: provenance)
+        return EmbeddingBatch(vectors: cut, dimensions: count, provenance: provenance, failures: failures)
     }
 
     /// - Throws: `.internalError` when the batch does not hold one row for each of `inputs` inputs, `.wrongAnswer` when an element

@@ -1,3 +1,5 @@
+package import ApusErrors
+
 /// The vectors of one request, in the order of its inputs, and how each was made.
 package struct EmbeddingBatch: Sendable {
     /// Row-major, `rows` x `dimensions`, contiguous.
@@ -6,11 +8,15 @@ package struct EmbeddingBatch: Sendable {
     package var dimensions: Int
     /// One account for each row.
     package var provenance: [EmbeddingProvenance]
+    /// Why rows have no vector, by their index: only where ``EmbeddingOptions/partial`` was asked. The row of such an input holds any
+    /// finite numbers, zeros by choice, and its account is ``EmbeddingProvenance/none``; nobody is shown either.
+    package var failures: [Int: ApusError]
 
-    package init(vectors: [Float], dimensions: Int, provenance: [EmbeddingProvenance]) {
+    package init(vectors: [Float], dimensions: Int, provenance: [EmbeddingProvenance], failures: [Int: ApusError] = [:]) {
         self.vectors = vectors
         self.dimensions = dimensions
         self.provenance = provenance
+        self.failures = failures
     }
 }
 
@@ -46,6 +52,10 @@ package struct EmbeddingProvenance: Sendable {
     package var runMilliseconds: Double
 
     package var truncated: Bool { tokens < originalTokens }
+
+    /// The account of an input that was not run.
+    package static let none = EmbeddingProvenance(
+        device: "", precision: "", batchSize: 0, padding: 0, tokens: 0, originalTokens: 0, queueMilliseconds: 0, runMilliseconds: 0)
 
     package init(
         device: String,

@@ -9,7 +9,8 @@
 package protocol EmbeddingModel: Sendable {
     var description: ModelDescription { get }
 
-    /// Embeds `inputs` (never empty) and answers in their order, one row for each.
+    /// Embeds `inputs` (never empty) and answers in their order, one row for each. Under ``EmbeddingOptions/partial`` what ails one input
+    /// alone is told in ``EmbeddingBatch/failures``, and only what stops all of them is thrown.
     func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch
 }
 

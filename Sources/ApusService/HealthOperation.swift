@@ -21,10 +21,10 @@ package struct ReadinessReport: Sendable, Equatable {
         self.standing = standing
     }
 
-    /// True when there is a model, every model gave its known answer on at least one device, some capacity is there, and the process is not
+    /// True when there is a model, every model that was not unloaded gave its known answer on at least one device, some capacity is there, and the process is not
     /// on its way out.
     package var isReady: Bool {
-        let named = Set(models.map { Array($0.model.utf8) })
+        let named = Set(models.lazy.filter { $0.state != .unloaded }.map { Array($0.model.utf8) })
         let ready = Set(models.lazy.filter { $0.state == .ready }.map { Array($0.model.utf8) })
         let hasCapacity = standing.map { $0.capacity > 0 } ?? true
         return !draining && hasCapacity && !named.isEmpty && named == ready

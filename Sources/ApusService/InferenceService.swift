@@ -5,31 +5,45 @@ import Synchronization
 /// `ApusError`.
 package final class InferenceService: Sendable {
     package let metrics: ServiceMetrics
+    package let access: AccessControl
     private let embedding: EmbedOperation
     private let models: ModelsOperation
     private let health: HealthOperation
     private let devices: DevicesOperation?
     private let draining = Atomic<Bool>(false)
 
-    /// - Parameter devices: nil for a service whose operator sees no devices; the operations on them then throw `.notFound`.
+    /// - Parameters:
+    ///   - devices: nil for a service whose operator sees no devices; the operations on them then throw `.notFound`.
+    ///   - access: the keys that let clients in, and what each may use.
+    ///   - now: the clock that the keys' limits go by.
     package init(
         catalog: any ModelCatalog,
         devices: (any DeviceCatalog)? = nil,
         limits: ServiceLimits = .standard,
-        metrics: ServiceMetrics = ServiceMetrics()
+        metrics: ServiceMetrics = ServiceMetrics(),
+        access: AccessControl = .open,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         self.metrics = metrics
-        embedding = EmbedOperation(catalog: catalog, limits: limits, metrics: metrics)
+        self.access = access
+        embedding = EmbedOperation(
+            catalog: catalog, limits: limits, metrics: metrics, limiter: KeyLimiter(access, now: now))
         models = ModelsOperation(catalog: catalog)
         health = HealthOperation(catalog: catalog, devices: devices)
         self.devices = devices.map(DevicesOperation.init)
     }
 
-    /// - Throws: `.modelNotFound`, `.modelLoading`, `.modelFailed`, `.unsupportedTask`, `.emptyInput`, `.arrayTooLong`,
-    ///   `.stringTooLong`, `.invalidToken`, `.invalidValue` (dimensions), `.deadlineExceeded`, `.cancelled`, `.shuttingDown`, and what
-    ///   the model throws. Errors of other types become `.internalError`, with the error as its cause.
-    package func embed(_ request: EmbedRequest) async throws(ApusError) -> EmbedReply {
+    /// - Parameter caller: who asks; the request's key and, where it is higher than theirs, its priority are set to theirs.
+    /// - Throws: `.insufficientScope`, `.modelNotFound`, `.modelLoading`, `.modelFailed`, `.modelUnloaded`, `.unsupportedTask`,
+    ///   `.emptyInput`, `.arrayTooLong`, `.stringTooLong`, `.invalidToken`, `.invalidValue` (dimensions), `.rateLimitExceeded`,
+    ///   `.deadlineExceeded`, `.cancelled`, `.shuttingDown`, and what the model throws. Errors of other types become `.internalError`, with
+    ///   the error as its cause.
+    package func embed(_ request: EmbedRequest, for caller: Caller = .anyone) async throws(ApusError) -> EmbedReply {
         guard !isDraining else { throw Self.shuttingDown }
+        try caller.require(anyOf: [.infer])
+        var request = request
+        request.options.client = caller.client
+        request.options.priority = request.options.priority.capped(at: caller.highestPriority)
         do {
             return try await embedding.run(request)
         } catch {
@@ -41,6 +55,18 @@ package final class InferenceService: Sendable {
 
     /// - Throws: `.modelNotFound`.
     package func findModel(_ id: String) throws(ApusError) -> ModelDescription { try models.find(id) }
+
+    /// - Throws: `.modelNotFound`, `.shuttingDown`, and why loading failed.
+    package func loadModel(_ id: String) async throws(ApusError) -> ModelState {
+        guard !isDraining else { throw Self.shuttingDown }
+        return try await models.load(id)
+    }
+
+    /// - Throws: `.modelNotFound`, `.shuttingDown`.
+    package func unloadModel(_ id: String) async throws(ApusError) -> ModelState {
+        guard !isDraining else { throw Self.shuttingDown }
+        return try await models.unload(id)
+    }
 
     package func readiness() -> ReadinessReport { health.report(draining: isDraining) }
 

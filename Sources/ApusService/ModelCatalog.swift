@@ -1,3 +1,5 @@
+package import ApusErrors
+
 /// What is loaded at this moment. Answers are snapshots and never wait.
 package protocol ModelCatalog: Sendable {
     /// The model of that name, compared byte for byte, in whatever state it is. Nil when there is none.
@@ -6,6 +8,23 @@ package protocol ModelCatalog: Sendable {
     var models: [ModelDescription] { get }
     /// One line for each model on each device, loading and failed ones included.
     var readiness: [ModelReadiness] { get }
+
+    /// Loads the named model; nothing happens to one that is loaded or loading. Returns when the model is ready or when loading has begun:
+    /// ``entry(_:)`` tells which.
+    /// - Throws: `.modelNotFound` for a name that is not among those the server was started with, and why loading failed.
+    func load(_ id: String) async throws(ApusError)
+
+    /// Takes no new work for the named model, answers what was accepted and gives its memory back. Returns when that is done or has begun:
+    /// ``entry(_:)`` tells which.
+    /// - Throws: `.modelNotFound`.
+    func unload(_ id: String) async throws(ApusError)
+}
+
+extension ModelCatalog {
+    package func load(_ id: String) async throws(ApusError) { throw Self.fixed }
+    package func unload(_ id: String) async throws(ApusError) { throw Self.fixed }
+
+    private static var fixed: ApusError { ApusError(.notFound, "this server's models stay as they are while it serves") }
 }
 
 /// A named model and whether it can be asked.
@@ -13,6 +32,10 @@ package enum CatalogEntry: Sendable {
     case ready(any EmbeddingModel)
     /// Still loading: clients are told to come back after `retryAfter` whole seconds (1 or more).
     case loading(retryAfter: Int)
+    /// An operator took it out of service; what it had accepted is still being answered.
+    case unloading
+    /// An operator took it out of service.
+    case unloaded
     /// Loading failed, for the reason given.
     case failed(reason: String)
     /// Loaded, but made for another task than embedding.
@@ -25,6 +48,8 @@ package struct ModelReadiness: Sendable, Equatable {
         case loading, ready, failed
         /// The device does not serve now: it is being replaced, or is given up. The detail says why.
         case away
+        /// An operator took the model out of service.
+        case unloaded
     }
 
     package var model: String

@@ -13,4 +13,27 @@ struct ModelsOperation: Sendable {
         }
         return model
     }
+
+    func load(_ id: String) async throws(ApusError) -> ModelState {
+        try await catalog.load(id)
+        return try state(of: id)
+    }
+
+    func unload(_ id: String) async throws(ApusError) -> ModelState {
+        try await catalog.unload(id)
+        return try state(of: id)
+    }
+
+    private func state(of id: String) throws(ApusError) -> ModelState {
+        let standing: ModelState.Standing
+        switch catalog.entry(id) {
+        case .ready, .otherTask: standing = .ready
+        case .loading: standing = .loading
+        case .unloading: standing = .unloading
+        case .unloaded: standing = .unloaded
+        case .failed(let reason): throw ApusError(.modelFailed, "the model could not be loaded: \(reason)", place: "model")
+        case nil: throw ApusError(.modelNotFound, "there is no model \(ClientText.quoted(id))", place: "model")
+        }
+        return ModelState(id: id, standing: standing)
+    }
 }

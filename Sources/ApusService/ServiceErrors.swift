@@ -7,7 +7,8 @@ extension ApusError.Code {
     package static let internalError = Self(rawValue: "internal_error")
 }
 
-/// When to come back, carried as the `cause` of an `.overloaded` or `.modelLoading` error.
+/// When to come back, carried as the `cause` of an `.overloaded`, `.rateLimitExceeded`, `.modelLoading` or
+/// `.modelUnloaded` error.
 package struct RetryHint: Error, Sendable, Equatable, CustomStringConvertible {
     /// Whole seconds, 1 or more.
     package let seconds: Int

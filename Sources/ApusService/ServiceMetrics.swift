@@ -10,6 +10,8 @@ package struct ServiceMetrics: Sendable {
         case embeddings = "/v1/embeddings"
         case models = "/v1/models"
         case model = "/v1/models/{id}"
+        case modelLoad = "/v1/models/{id}/load"
+        case modelUnload = "/v1/models/{id}/unload"
         case devices = "/v1/devices"
         case device = "/v1/devices/{id}"
         case deviceProbe = "/v1/devices/{id}/probe"

@@ -9,7 +9,7 @@ struct PlatformConfigurationTests {
         let (configuration, notes) = (loaded.configuration, loaded.notes)
         #expect(configuration.batching.preferredSize == 8)
         #expect(configuration.batching.maxSize == 32)
-        #expect(configuration.batching.isAdaptive)
+        #expect(configuration.batching.isDynamic == true)
         #expect(configuration.accelerators.preference == ["cuda", "mps", "cpu"])
         #expect(configuration.accelerators.isEnabled)
         #expect(configuration.accelerators.precision == .fp16)
@@ -17,7 +17,7 @@ struct PlatformConfigurationTests {
         #expect(configuration.modelAssignments == ["ethics_critic": 0, "fairness_critic": 1, "safety_critic": 2, "precedent_retrieval": 3])
 
         let effective = [
-            "gpu.batch.max_batch_size", "gpu.monitoring.log_memory_stats", "gpu.monitoring.memory_check_interval", "model_assignments",
+            "gpu.batch.max_batch_size", "gpu.batch.dynamic_batching", "gpu.monitoring.log_memory_stats", "gpu.monitoring.memory_check_interval", "model_assignments",
         ]
         let noted = notes.map(\.key)
         #expect(Set(noted).count == noted.count)
@@ -36,13 +36,16 @@ struct PlatformConfigurationTests {
         #expect(configuration.batching.preferredSize == 32)
         #expect(configuration.batching.maxSize == 128)
         #expect(configuration.batching.maxWait == .milliseconds(100))
-        #expect(configuration.batching.isAdaptive)
+        #expect(configuration.batching.effectiveMaxWait == .milliseconds(100))
+        #expect(configuration.batching.isAdaptive == true)
+        #expect(configuration.batching.effectiveTargetLatency == nil)
         #expect(configuration.accelerators.isFallbackEnabled)
         #expect(configuration.accelerators.deviceIDs == [0])
         #expect(configuration.accelerators.memoryLimitMiB == 2_048)
         #expect(configuration.accelerators.precision == .fp16)
         #expect(configuration.graphOptimization == .all)
-        #expect(notes.map { $0.description.prefix { $0 != " " } } == ["gpu.toml:2:", "gpu.toml:3:", "gpu.toml:4:", "gpu.toml:6:", "gpu.toml:9:", "gpu.toml:11:", "gpu.toml:14:", "gpu.toml:16:", "gpu.toml:17:"])
+        #expect(notes.map { $0.description.prefix { $0 != " " } } == ["gpu.toml:2:", "gpu.toml:3:", "gpu.toml:4:", "gpu.toml:6:", "gpu.toml:9:", "gpu.toml:11:", "gpu.toml:14:", "gpu.toml:17:"])
+        #expect(notes.last?.message == "has no effect without batching.target_latency_ms, the latency that sizes would follow")
     }
 
     @Test func `the environment loads to the letter, each variable with an effect or a note`() throws {
@@ -53,7 +56,7 @@ struct PlatformConfigurationTests {
         #expect(configuration.graphOptimization == .all)
         let noted = Set(notes.map(\.origin.description))
         for variable in PlatformFixtures.environment.keys {
-            let isEffective = variable == "ONNX_GRAPH_OPTIMIZATION"
+            let isEffective = ["ONNX_GRAPH_OPTIMIZATION", "MAGRAY_BATCH_TIMEOUT_MS"].contains(variable)
             #expect(noted.contains("environment variable \(variable)") != isEffective)
         }
     }

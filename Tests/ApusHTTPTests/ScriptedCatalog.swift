@@ -1,4 +1,6 @@
+import ApusErrors
 import ApusService
+import Synchronization
 
 /// Models in every state a request can meet.
 struct ScriptedCatalog: ModelCatalog {
@@ -10,13 +12,20 @@ struct ScriptedCatalog: ModelCatalog {
         devices: ["cpu:0"], weightsSHA256: ""
     )
     var failing = false
+    /// Serves `m` and `org/gated` until it is told otherwise.
+    let lifecycle = ScriptedLifecycle()
 
     init(gate: Gate = Gate()) {
         gated = ScriptedModel("org/gated", gate: gate)
     }
 
     func entry(_ id: String) -> CatalogEntry? {
-        switch id {
+        switch lifecycle.state(of: id) {
+        case .unloading: return .unloading
+        case .unloaded: return .unloaded
+        case .loading, .ready: break
+        }
+        return switch id {
         case "m": .ready(plain)
         case "wide": .ready(wide)
         case "org/gated": .ready(gated)
@@ -25,6 +34,18 @@ struct ScriptedCatalog: ModelCatalog {
         case "reranker": .otherTask(reranker)
         default: nil
         }
+    }
+
+    func load(_ id: String) async throws(ApusError) {
+        guard entry(id) != nil else { throw ApusError(.modelNotFound, "there is no such model", place: "model") }
+        if id == "broken" { throw ApusError(.invalidCheckpoint, "its weights are cut short", place: "model.safetensors") }
+        lifecycle.set(id, .ready)
+    }
+
+    func unload(_ id: String) async throws(ApusError) {
+        guard entry(id) != nil else { throw ApusError(.modelNotFound, "there is no such model", place: "model") }
+        // The gated one still has something to answer.
+        lifecycle.set(id, id == "org/gated" ? .unloading : .unloaded)
     }
 
     var models: [ModelDescription] { [plain.description, wide.description, gated.description, reranker] }
@@ -36,4 +57,12 @@ struct ScriptedCatalog: ModelCatalog {
             ModelReadiness(model: "other", device: "cpu:0", state: failing ? .failed : .ready),
         ]
     }
+}
+
+/// Which models an operator took out of service.
+final class ScriptedLifecycle: Sendable {
+    private let states = Mutex<[String: ModelState.Standing]>([:])
+
+    func state(of id: String) -> ModelState.Standing { states.withLock { $0[id] ?? .ready } }
+    func set(_ id: String, _ state: ModelState.Standing) { states.withLock { $0[id] = state } }
 }

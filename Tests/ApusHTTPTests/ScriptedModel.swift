@@ -2,7 +2,7 @@ import ApusErrors
 import ApusService
 
 /// A model whose vectors anyone can work out by hand: element `d` of a text of `n` UTF-8 bytes is `(n + d) / 8` before it is normalised
-/// by nobody, so that cutting and normalising show. A word is a token, and two special tokens are added.
+/// by nobody, so that cutting and normalising show. A word is a token, and two special tokens are added. The text `poison` fails.
 struct ScriptedModel: EmbeddingModel {
     let description: ModelDescription
     /// Holds requests until it is opened. Nil: answers at once.
@@ -20,12 +20,15 @@ struct ScriptedModel: EmbeddingModel {
         if let gate { try await gate.pass() }
         var vectors: [Float] = []
         var provenance: [EmbeddingProvenance] = []
-        for input in inputs {
+        var failures: [Int: ApusError] = [:]
+        for (index, input) in inputs.enumerated() {
             let (length, original) = Self.measure(input)
-            guard original <= description.maxTokens || options.truncation == .right else {
-                throw ApusError(
-                    .contextLengthExceeded, "\(original) tokens are more than \(description.maxTokens)", place: "input"
-                )
+            if let failure = failure(of: input, tokens: original, options) {
+                guard options.partial else { throw failure }
+                failures[index] = failure
+                vectors.append(contentsOf: repeatElement(0, count: description.dimensions))
+                provenance.append(.none)
+                continue
             }
             vectors.append(contentsOf: (0..<description.dimensions).map { Float(length + $0) / 8 })
             provenance.append(
@@ -36,7 +39,14 @@ struct ScriptedModel: EmbeddingModel {
                 )
             )
         }
-        return EmbeddingBatch(vectors: vectors, dimensions: description.dimensions, provenance: provenance)
+        return EmbeddingBatch(vectors: vectors, dimensions: description.dimensions, provenance: provenance, failures: failures)
+    }
+
+    private func failure(of input: EmbeddingInput, tokens: Int, _ options: EmbeddingOptions) -> ApusError? {
+        if tokens > description.maxTokens, options.truncation == .refuse {
+            return ApusError(.contextLengthExceeded, "\(tokens) tokens are more than \(description.maxTokens)", place: "input")
+        }
+        return input == .text("poison") ? ApusError(.requestQuarantined, "it ended its process") : nil
     }
 
     private static func measure(_ input: EmbeddingInput) -> (bytes: Int, tokens: Int) {

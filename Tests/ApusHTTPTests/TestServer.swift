@@ -16,14 +16,16 @@ struct TestServer: Sendable {
         devices: ScriptedDevices? = ScriptedDevices(),
         limits: HTTPConfiguration.Limits = .init(),
         timeouts: HTTPConfiguration.Timeouts = .init(),
+        access: AccessControl = .open,
+        logger: Logger? = nil,
         _ body: @escaping @Sendable (TestServer) async throws -> Void
     ) async throws {
         let configuration = try HTTPConfiguration(port: 0, limits: limits, timeouts: timeouts)
-        let service = InferenceService(catalog: catalog, devices: devices)
+        let service = InferenceService(catalog: catalog, devices: devices, access: access)
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let (ports, port) = AsyncStream<Int>.makeStream()
         let server = HTTPServer(
-            configuration: configuration, service: service, logger: quiet,
+            configuration: configuration, service: service, logger: logger ?? quiet,
             metrics: { (Array("# nothing\n".utf8), "text/plain; version=0.0.4") }
         ) { listening in
             port.yield(listening)
