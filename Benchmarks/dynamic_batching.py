@@ -17,6 +17,7 @@ import sys
 from harness import json_lines, median, report, table, text_file
 
 from configured_server import ConfiguredServer, add_server_arguments, mean_between, padding_between, server_arguments
+from kill_workers import Processors
 from open_loop import FixedWork
 from traffic import Requests
 
@@ -39,12 +40,14 @@ def peer(corpus, count, waiting, budget):
     return json_lines(command)[0]
 
 
-def in_turns(rounds, sides):
-    """Lists of what each of two sides gave, in rounds, the order changing every round."""
-    seen = {name: [] for name in sides}
+def in_turns(rounds, sides, *servers):
+    """Lists of what each of two sides gave, in rounds, the order changing every round; with how much of the machine others used meanwhile."""
+    seen, processors = {name: [] for name in sides}, Processors(*servers)
     for number in range(rounds):
         for name in list(sides) if number % 2 == 0 else list(sides)[::-1]:
-            seen[name].append(sides[name]())
+            before = processors.look()
+            figures = sides[name]()
+            seen[name].append(figures | {"others_cpu_share": processors.others(before, processors.look())})
     return seen
 
 
@@ -57,7 +60,8 @@ def rows(seen):
         yield [name] + [median(values) if None not in values else "" for values in
                         ([figure.get(key) for figure in figures] for key in ("texts_per_second", "p50_ms", "rows_a_batch"))] + [
             f"{median([figure['padding_share'] for figure in figures]):.1%}",
-            f"{median([figure['generator_cpu_share'] for figure in figures]):.0%}" if "generator_cpu_share" in figures[0] else ""]
+            f"{median([figure['generator_cpu_share'] for figure in figures]):.0%}" if "generator_cpu_share" in figures[0] else "",
+            f"{median([figure['others_cpu_share'] for figure in figures]):.0%}"]
 
 
 def main():
@@ -72,9 +76,10 @@ def main():
     counts, rounds = {"short": 4000, "mixed": 2400}, arguments.rounds
     if arguments.quick:
         counts, rounds = {"short": 800, "mixed": 600}, min(3, rounds)
-    settings, options = dict(arguments.settings), server_arguments(arguments)
+    # Everything that the clients have out may wait: this is about batches, not about admission.
+    settings, options = {"batching.max_queue_seconds": 120} | dict(arguments.settings), server_arguments(arguments)
     result, missed = {"load_average": os.getloadavg(), "clients": arguments.clients, "texts": counts, "rounds": rounds}, []
-    header = ["", "texts/s", "p50 ms", "rows a batch", "padding", "generator's cpu"]
+    header = ["", "texts/s", "p50 ms", "rows a batch", "padding", "generator's cpu", "others' cpu"]
 
     requests = Requests.of("short", counts["short"], 1)
     with contextlib.ExitStack() as stack:
@@ -82,7 +87,7 @@ def main():
                    for name, changes in {"batched": {}, "batches of one": {"batching.max_batch_size": 1}}.items()}
         for server in servers.values():
             FixedWork(server.port, requests, arguments.clients, count=200)
-        seen = in_turns(rounds, {name: lambda server=server: ask(server, requests, arguments.clients) for name, server in servers.items()})
+        seen = in_turns(rounds, {name: lambda server=server: ask(server, requests, arguments.clients) for name, server in servers.items()}, *servers.values())
     gain = ratio(seen, "batched", "batches of one")
     result["short"] = {"seen": seen, "gain": gain}
     table(f"{arguments.clients} clients, one short text a request: {gain:.2f} times batches of one, target {LEAST_GAIN}", header, rows(seen))
@@ -95,7 +100,7 @@ def main():
     with ConfiguredServer(settings | {"batching.token_budget": arguments.budget}, *options) as server:
         FixedWork(server.port, requests, clients, count=8)
         both = in_turns(rounds, {"apus over HTTP": lambda: ask(server, requests, clients),
-                                 "first in, first out": lambda: peer("mixed", counts["mixed"], waiting, arguments.budget)})
+                                 "first in, first out": lambda: peer("mixed", counts["mixed"], waiting, arguments.budget)}, server)
     gain, padding = ratio(both, "apus over HTTP", "first in, first out"), median([figure["padding_share"] for figure in both["apus over HTTP"]])
     result["mixed"] = {"seen": both, "gain": gain, "padding_share": padding, "budget": arguments.budget, "texts_waiting": waiting}
     table(f"{waiting} texts of the mixed corpus wait, {arguments.budget} tokens a batch: {gain:.2f} times the queue, target {LEAST_OVER_QUEUE}; "

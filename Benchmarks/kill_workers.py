@@ -44,18 +44,19 @@ class Outage:
 class Processors:
     """How much of the machine others use: a figure measured beside a build says little about the server."""
 
-    def __init__(self, server):
-        self.server, self.ticks = server, os.sysconf("SC_CLK_TCK")
+    def __init__(self, *servers):
+        self.servers, self.ticks = servers, os.sysconf("SC_CLK_TCK")
 
     def look(self):
-        """(seconds since the start of the machine, processor seconds used by all, by the server with its workers and this program)"""
+        """(seconds since the start of the machine, processor seconds used by all, by the servers with their workers and this program)"""
         fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-        own = sum(os.times()[:2])
-        for pid in self.server.processes():
+        # Programs that this one ran to their end are its own, too.
+        own = sum(os.times()[:4])
+        for front, pid in [(server.process.pid, pid) for server in self.servers for pid in server.processes()]:
             with contextlib.suppress(OSError):
                 times = [int(field) for field in pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
                 # What workers used that have ended is in the server's account of its children.
-                own += sum(times if pid == self.server.process.pid else times[:2]) / self.ticks
+                own += sum(times if pid == front else times[:2]) / self.ticks
         # Of user, nice, system, idle, iowait, irq, softirq and steal, all but idle and iowait are use.
         return time.monotonic(), (sum(fields) - fields[3] - fields[4]) / self.ticks, own
 
