@@ -12,6 +12,7 @@ struct DeviceAccount: Sendable {
     /// Of the last batches, moving.
     private(set) var averageSeconds: Double?
     private(set) var recent = RecentWork()
+    var speed = MeasuredSpeed()
     private(set) var lastFailure: DeviceFailure?
     var verdict: HealthVerdict?
     /// When the verdict was last told, nanoseconds on the fleet's clock.
@@ -26,6 +27,7 @@ struct DeviceAccount: Sendable {
             batches += 1
             sequences += report.sequences
             recent.record(report.sequences, now: now)
+            speed.record(tokens: report.tokens, seconds: report.seconds)
             busySeconds += report.seconds
             averageSeconds = averageSeconds.map { $0 * 0.95 + report.seconds * 0.05 } ?? report.seconds
         case .failed(let failure, _):

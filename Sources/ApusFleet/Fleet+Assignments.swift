@@ -17,16 +17,18 @@ extension Fleet {
 
     private func settle(_ model: any FleetModel) async {
         guard currentModels.contains(where: { $0 === model }) else { return }
+        let now = now
         let (standIns, others, isRefused) = state.withLockedValue { state in
             let standIns = state.standIns(for: model.assignedDevice)
             let others = state.executors.filter { device, _ in !state.devices(for: model.assignedDevice).contains(device) }
-            return (standIns, others.map(\.1), state.isAbandoned(model.assignedDevice))
+            return (standIns, others.map(\.1), state.isAbandoned(model.assignedDevice, now: now))
         }
         for executor in others {
             model.close(executor.device)
             model.unload(from: executor)
         }
-        if isRefused { model.refuse(with: noDevice) }
+        defer { tellCapacities() }
+        if isRefused { model.refuse(with: noDevice(for: model.assignedDevice)) }
         for (executor, share) in standIns {
             let fallback = stage(of: model, on: executor.device, planned: .temporary)
             guard !model.isOpen(on: executor.device) else {
@@ -45,7 +47,7 @@ extension Fleet {
         }
         // Nobody has it and its own device is not expected back: to wait would be to wait for ever.
         guard !standIns.isEmpty, !standIns.contains(where: { model.isOpen(on: $0.0.device) }) else { return }
-        if state.withLockedValue({ $0.isGivenUp(model.assignedDevice) }) { model.refuse(with: noDevice) }
+        if state.withLockedValue({ $0.isGivenUp(model.assignedDevice) }) { model.refuse(with: noDevice(for: model.assignedDevice)) }
     }
 
     /// What clients of `model` are told on `device`: on another than its own it is served by a stand-in, whatever the device is for others.
@@ -75,10 +77,14 @@ extension FleetState {
         device.flatMap { units[$0]?.recovery.fallback } == .permanent
     }
 
-    /// Whether a device does not serve and nothing may stand in for it.
-    fileprivate func isAbandoned(_ assigned: DeviceID?) -> Bool {
-        guard let assigned, let unit = units[assigned] else { return false }
-        return fallback == .fail && unit.recovery.fallback == .permanent
+    /// Whether a device does not serve, is not tried again soon enough to be waited for, and nothing may stand in for it.
+    func isAbandoned(_ assigned: DeviceID?, now: Int) -> Bool {
+        guard fallback == .fail, let assigned, let unit = units[assigned] else { return false }
+        switch unit.recovery.fallback {
+        case .none: return false
+        case .permanent: return true
+        case .temporary: return unit.recovery.startsAt.map { $0 - now > remedies.patienceNanoseconds } ?? false
+        }
     }
 
     /// A device that starts for the first time is waited for.

@@ -26,7 +26,9 @@ extension Fleet {
                     try await model.load(onto: executor)
                     _ = try await model.prove(on: executor)
                     model.open(on: executor, share: share, fallback: fallback)
-                    return await placeRest(model, after: executor)
+                    tellCapacities()
+                    await placeRest(model, after: executor)
+                    return tellCapacities()
                 } catch {
                     model.unload(from: executor)
                     if error.rulesDeviceOut {
@@ -38,7 +40,7 @@ extension Fleet {
                     failure = error
                 }
             }
-            guard hope, !hasNoFitDevice(unfit, for: model) else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice }
+            guard hope, !hasNoFitDevice(unfit, for: model) else { throw failure ?? state.withLockedValue { $0.startFailure } ?? noDevice(for: model.assignedDevice) }
             await nextChange(for: model, besides: unfit)
             guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
         }

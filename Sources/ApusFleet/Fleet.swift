@@ -13,6 +13,7 @@ package final class Fleet: Sendable {
     let metrics: DeviceMetrics
     let state: NIOLockedValueBox<FleetState>
     private let models = NIOLockedValueBox<[any FleetModel]>([])
+    private let toldCapacities = NIOLockedValueBox<[ObjectIdentifier: Double]>([:])
     let settling = Settling()
     let waiters = NIOLockedValueBox<[ServingWaiter]>([])
     private let ticking = NIOLockedValueBox<Task<Void, Never>?>(nil)
@@ -67,6 +68,7 @@ package final class Fleet: Sendable {
     /// Takes `model` off all devices.
     package func remove(_ model: any FleetModel) {
         models.withLockedValue { $0.removeAll { $0 === model } }
+        toldCapacities.withLockedValue { $0[ObjectIdentifier(model)] = nil }
         for (device, executor) in state.withLockedValue({ $0.executors }) {
             model.close(device)
             model.unload(from: executor)
@@ -147,9 +149,23 @@ extension Fleet {
     /// Carries out what was decided, in the order of the decisions, on whichever thread comes first.
     private func carryOut() {
         var effects = state.withLockedValue { $0.takeEffects(continuing: false) }
+        guard !effects.isEmpty else { return }
         while !effects.isEmpty {
             for effect in effects { carryOut(effect) }
             effects = state.withLockedValue { $0.takeEffects(continuing: true) }
+        }
+        tellCapacities()
+    }
+
+    /// Tells every model which share of the speed that is meant for it is there now.
+    func tellCapacities() {
+        for model in currentModels {
+            toldCapacities.withLockedValue { told in
+                let open = state.withLockedValue { $0.order }.filter { model.isOpen(on: $0) }
+                let capacity = state.withLockedValue { $0.capacity(for: model.assignedDevice, on: Set(open)) }
+                guard told.updateValue(capacity, forKey: ObjectIdentifier(model)) != capacity else { return }
+                model.setCapacity(capacity)
+            }
         }
     }
 
@@ -176,14 +192,13 @@ extension Fleet {
             for model in models {
                 model.adjust(device, share: share, fallback: stage(of: model, on: device, planned: fallback))
             }
-        case .capacity(let capacity):
-            for model in models { model.setCapacity(capacity) }
-            metrics.capacity(capacity)
-        case .refuse:
-            let error = noDevice
-            logger.error("no device serves and none may stand in: requests are refused")
+        case .capacity(let capacity): metrics.capacity(capacity)
+        case .refuse(let isNews):
+            if isNews { logger.error("no device serves and none may stand in: requests are refused") }
+            let error = noDevice(for: nil)
             for model in models { model.refuse(with: error) }
             wakeWaiters()
+        case .settle(let device): settleAssignments(to: device)
         case .note(let level, let text): logger.log(level: level.logLevel, "\(text)")
         case .changed(let device, let stage, let fallback, let weight, let isServing):
             metrics.changed(device, stage: stage, fallback: fallback, weight: weight, isServing: isServing)
@@ -196,13 +211,19 @@ extension Fleet {
 
     var currentModels: [any FleetModel] { models.withLockedValue { $0 } }
 
-    var noDevice: ApusError {
-        let reasons = state.withLockedValue { state in
-            state.order.compactMap { device in state.units[device]?.recovery.lastReason.map { "\(device): \($0)" } }
+    /// - Parameter assigned: the only device that could serve; nil for any.
+    func noDevice(for assigned: DeviceID?) -> ApusError {
+        let (reasons, attempt) = state.withLockedValue { state in
+            let devices = state.order.filter { $0 == assigned ?? $0 }
+            return (
+                devices.compactMap { device in state.units[device]?.recovery.lastReason.map { "\(device): \($0)" } },
+                state.nextAttempt(of: assigned)
+            )
         }
         return ApusError(
             .noDevice, "no device serves now (\(reasons.joined(separator: "; ")))",
-            advice: "`apus gpu status` tells more; with a fallback other than `fail` the CPU would stand in")
+            advice: "`apus gpu status` tells more; with a fallback other than `fail` the CPU would stand in",
+            cause: NextAttempt(at: attempt.map { origin + .nanoseconds($0) }))
     }
 
     private func startWorker(_ device: DeviceID, _ worker: Int) async {
@@ -240,6 +261,7 @@ extension Fleet {
             do throws(ApusError) {
                 try await next.load(onto: executor)
             } catch {
+                guard isWanted(next) else { continue }
                 guard error.code == .insufficientMemory else { throw error }
                 logger.error("\(executor.device) serves without \(next.name): \(error)")
             }
@@ -275,7 +297,7 @@ extension Fleet {
                 _ = try await model.prove(on: executor)
             } catch {
                 // A model that has no room here was refused in so many words when it was loaded.
-                if error.code == .insufficientMemory { continue }
+                if error.code == .insufficientMemory || !isWanted(model) { continue }
                 if error.deviceFailure == .killed || error.deviceFailure == .unavailable { return nil }
                 logger.error("\(executor.device): \(model.name) gave no right answer: \(error)")
                 return error.code == .wrongAnswer ? .wrong : .failed

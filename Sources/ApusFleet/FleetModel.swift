@@ -22,16 +22,18 @@ package protocol FleetModel: AnyObject, Sendable {
     func close(_ device: DeviceID)
     func adjust(_ device: DeviceID, share: Double, fallback: FallbackStage)
 
-    /// Sets the share of the queue that is open, 0 to 1.
+    /// Sets the share of the queue that is open, 0 to 1: the speed of the devices that serve it over the speed of those that are meant to.
     func setCapacity(_ capacity: Double)
     /// Ends what waits and refuses what comes until a device opens.
     func refuse(with error: ApusError)
     /// Answers those whose deadline passed while nothing ran.
     func expireWaiting()
+
+    /// Takes no new work and returns when what was accepted is answered. Nothing is loaded afterwards.
+    func retire() async
 }
 
 extension FleetModel {
+    package func retire() async {}
     package var assignedDevice: DeviceID? { nil }
-    /// Asked of models that are assigned to a device only.
-    package func isOpen(on device: DeviceID) -> Bool { false }
 }

@@ -34,6 +34,28 @@ extension FleetState {
         }
     }
 
+    /// Speed of the devices that serve a model over the speed of those that are meant to, 0 to 1.
+    ///
+    /// - Parameters:
+    ///   - assigned: the device that the model has for itself to run on; nil for all.
+    ///   - open: the devices that the model takes work on.
+    func capacity(for assigned: DeviceID?, on open: Set<DeviceID>) -> Double {
+        let assigned = assigned.flatMap { units[$0] == nil ? nil : $0 }
+        let members = order.compactMap { units[$0]?.standing }
+        let serving = members.filter { units[$0.device]?.opened != nil && open.contains($0.device) }
+        return remedies.capacity(serving, members.filter { $0.role == .intended && (assigned ?? $0.device) == $0.device })
+    }
+
+    /// When a device that does not serve is tried next, nanoseconds; nil when none is, or none by itself.
+    ///
+    /// - Parameter assigned: the only device that counts; nil for any.
+    func nextAttempt(of assigned: DeviceID?) -> Int? {
+        order.compactMap { device in
+            guard device == assigned ?? device, let recovery = units[device]?.recovery, !recovery.isServing else { return nil }
+            return recovery.startsAt
+        }.min()
+    }
+
     /// Why a device is lost; nil for one that is not.
     func lossOf(_ device: DeviceID) -> String? {
         guard let recovery = units[device]?.recovery, recovery.stage == .lost else { return nil }

@@ -14,7 +14,10 @@ enum FleetEffect: Sendable {
     case close(DeviceID)
     case adjust(DeviceID, share: Double, fallback: FallbackStage)
     case capacity(Double)
-    case refuse
+    /// - isNews: false when it was said before and only the time of the next attempt has changed.
+    case refuse(isNews: Bool)
+    /// Models that run on this device only have somebody to wait for, or nobody any more.
+    case settle(DeviceID)
     case note(RecoveryAction.Level, String)
     case changed(DeviceID, DeviceStage, FallbackStage, weight: Double, isServing: Bool)
     case began(DeviceID)
@@ -36,15 +39,19 @@ struct FleetState: Sendable {
         var info: GPUInfo
         var account = DeviceAccount()
         var memory = MemoryLook()
+        /// Tokens a second of all lanes; nil while it is not measured.
+        var rate: Double?
         /// What the models were last told; nil while the device takes no work.
         var opened: (share: Double, fallback: FallbackStage)?
 
         var share: Double { recovery.weight * recovery.batchShare }
+
+        var standing: FleetRecovery.Member { .init(recovery, member.role, rate: rate) }
     }
 
     private(set) var units: [DeviceID: Unit]
     let order: [DeviceID]
-    private let remedies: FleetRecovery
+    let remedies: FleetRecovery
     var fallback: RecoveryPolicy.Fallback { remedies.fallback }
     private(set) var plan: RemedyPlan
     private(set) var isStopping = false
@@ -57,6 +64,10 @@ struct FleetState: Sendable {
     private var isDraining = false
     private var toldCapacity = -1.0
     private var isRefusing = false
+    /// When a device is tried next, as those whose requests are refused were told.
+    private var toldAttempt: Int?
+    /// Devices that were said not to come back soon, to models that nobody else may have.
+    private var toldAbandoned: Set<DeviceID> = []
 
     init(_ plan: FleetPlan) {
         remedies = FleetRecovery(fallback: plan.policy.fallback, patience: plan.patience)
@@ -65,7 +76,7 @@ struct FleetState: Sendable {
             Unit(member: member, recovery: DeviceRecovery(device: member.settings.device, policy: plan.policy), info: member.info)
         }
         self.units = Dictionary(zip(order, units)) { earlier, _ in earlier }
-        self.plan = remedies.plan(units.map { .init($0.recovery, $0.member.role) }, now: 0)
+        self.plan = remedies.plan(units.map(\.standing), now: 0)
     }
 
     /// Intended devices are asked to serve.
@@ -183,6 +194,30 @@ struct FleetState: Sendable {
             }
         }
         if let look = plan.nextLook, look <= now { replan(now: now) }
+        if measureRates() { replan(now: now) }
+        settleAbandoned(now: now)
+        guard isRefusing, nextAttempt(of: nil) != toldAttempt else { return }
+        toldAttempt = nextAttempt(of: nil)
+        effects.append(.refuse(isNews: false))
+    }
+
+    /// Takes over how fast the devices were found to be; true when that changes anything.
+    private mutating func measureRates() -> Bool {
+        var hasChanged = false
+        for device in order {
+            let lanes = Double(units[device]?.member.settings.lanes ?? 1)
+            let rate = units[device]?.account.speed.tokensPerSecond().map { $0 * lanes }
+            guard rate != units[device]?.rate else { continue }
+            units[device]?.rate = rate
+            hasChanged = true
+        }
+        return hasChanged
+    }
+
+    private mutating func settleAbandoned(now: Int) {
+        let abandoned = Set(order.filter { isAbandoned($0, now: now) })
+        for device in order where abandoned.contains(device) != toldAbandoned.contains(device) { effects.append(.settle(device)) }
+        toldAbandoned = abandoned
     }
 
     /// The next effects to carry out; empty when there are none, or when another caller is at it.
@@ -221,7 +256,7 @@ struct FleetState: Sendable {
 
     /// Decides anew who serves, and opens, closes and adjusts the lanes to match.
     private mutating func replan(now: Int) {
-        plan = remedies.plan(order.compactMap { device in units[device].map { .init($0.recovery, $0.member.role) } }, now: now)
+        plan = remedies.plan(order.compactMap { units[$0]?.standing }, now: now)
         let serving = Dictionary(plan.serving.map { ($0.device, $0.fallback) }, uniquingKeysWith: { earlier, _ in earlier })
         for device in order {
             guard let unit = units[device] else { continue }
@@ -245,7 +280,8 @@ struct FleetState: Sendable {
         }
         if plan.isHopeless != isRefusing {
             isRefusing = plan.isHopeless
-            if isRefusing { effects.append(.refuse) }
+            toldAttempt = nextAttempt(of: nil)
+            if isRefusing { effects.append(.refuse(isNews: true)) }
         }
         let (start, stop) = (plan.start, plan.stop)
         for device in start { handle(device, .started, now: now) }

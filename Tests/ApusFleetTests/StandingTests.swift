@@ -24,6 +24,25 @@ struct StandingTests {
         #expect(work.perSecond(now: seconds(1e6)) == 0)
     }
 
+    @Test("A speed is known after some batches, and told anew when it has changed by a tenth")
+    func measuredSpeed() {
+        var speed = MeasuredSpeed()
+        for _ in 0..<7 { speed.record(tokens: 100, seconds: 0.1) }
+        speed.record(tokens: 0, seconds: 1)
+        speed.record(tokens: 10, seconds: .nan)
+        let unknown = speed.tokensPerSecond()
+        #expect(unknown == nil)
+        speed.record(tokens: 100, seconds: 0.1)
+        let first = speed.tokensPerSecond()
+        #expect(first.map { abs($0 - 1000) < 1e-6 } == true)
+        speed.record(tokens: 100, seconds: 0.15)
+        let same = speed.tokensPerSecond()
+        #expect(same == first)
+        for _ in 0..<500 { speed.record(tokens: 100, seconds: 0.2) }
+        let later = speed.tokensPerSecond()
+        #expect(later.map { abs($0 - 500) < 60 } == true)
+    }
+
     @Test("Serving time counts from the first device that served")
     func servingTime() {
         var time = ServingTime()

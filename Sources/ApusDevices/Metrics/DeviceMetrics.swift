@@ -1,7 +1,7 @@
 package import ApusExecution
 package import ApusTensor
 package import Metrics
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// What is counted of devices. Names are those of the metrics catalogue; the backend decides what becomes of them.
 ///
@@ -27,7 +27,7 @@ package final class DeviceMetrics: Sendable {
     }
 
     private let factory: any MetricsFactory
-    private let devices = Mutex<[DeviceID: Device]>([:])
+    private let devices = NIOLockedValueBox<[DeviceID: Device]>([:])
 
     package init(_ factory: any MetricsFactory = MetricsSystem.factory) {
         self.factory = factory
@@ -41,7 +41,7 @@ package final class DeviceMetrics: Sendable {
             ("gpu_id", info.device.gpuID), ("device", info.device.description), ("name", info.name), ("uuid", info.uuid),
             ("driver_version", info.driverVersion ?? ""),
         ]
-        devices.withLock { show([DeviceReading("gpu_info", labels, 1)], .identity, of: &$0[info.device, default: Device()]) }
+        devices.withLockedValue { show([DeviceReading("gpu_info", labels, 1)], .identity, of: &$0[info.device, default: Device()]) }
         if let sample = info.sample { sampled(sample) }
     }
 
@@ -61,7 +61,7 @@ package final class DeviceMetrics: Sendable {
     /// Takes back every gauge of a device that is not meant to serve any more: one that is no longer configured, or a stand-in that nobody
     /// needs. It would pass for one that is down.
     package func removed(_ device: DeviceID) {
-        devices.withLock { devices in
+        devices.withLockedValue { devices in
             for gauge in (devices.removeValue(forKey: device)?.gauges.values ?? [:].values).flatMap(\.values) { gauge.destroy() }
         }
     }
@@ -69,7 +69,7 @@ package final class DeviceMetrics: Sendable {
     /// One round of the sensors.
     package func sampled(_ sample: DeviceSample) {
         guard sample.device.kind.isAccelerator else { return }
-        devices.withLock { devices in
+        devices.withLockedValue { devices in
             var device = devices[sample.device, default: Device()]
             device.isAnswering = sample.answer == .given
             show(sample.readings, .sample, of: &device)
@@ -92,7 +92,7 @@ package final class DeviceMetrics: Sendable {
 
     /// The sensors of this device were not read, since whatever reads them does not answer.
     package func sampleMissing(of id: DeviceID) {
-        devices.withLock { devices in
+        devices.withLockedValue { devices in
             guard var device = devices[id] else { return }
             device.isAnswering = nil
             show([], .sample, of: &device)
@@ -114,7 +114,7 @@ package final class DeviceMetrics: Sendable {
         readings.append(DeviceReading("apus_device_fallback_stage", [label], Double(fallback.rank)))
         readings.append(DeviceReading("apus_device_weight", [label], weight))
         readings.append(DeviceReading("apus_device_up", [label], isServing ? 1 : 0))
-        devices.withLock { devices in
+        devices.withLockedValue { devices in
             var device = devices[id, default: Device()]
             device.isHealthy = stage == .healthy
             show(readings, .state, of: &device)
@@ -153,7 +153,7 @@ package final class DeviceMetrics: Sendable {
             DeviceReading("apus_device_memory_total_bytes", [label], Double(memory.totalBytes)),
             DeviceReading("apus_device_memory_utilization_percent", [label], memory.utilizationPercent),
         ]
-        devices.withLock { show(readings, .memory, of: &$0[id, default: Device()]) }
+        devices.withLockedValue { show(readings, .memory, of: &$0[id, default: Device()]) }
     }
 
     /// - Parameter ratio: share of the capacity of all configured devices that serves now, 0 to 1.

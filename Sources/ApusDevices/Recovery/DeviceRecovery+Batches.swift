@@ -115,7 +115,8 @@ extension DeviceRecovery {
     }
 
     func tooManyRestarts(after reason: RecoveryReason?) -> RecoveryReason {
-        let last = reason.map { ", the last because \($0)" } ?? ""
+        // A reason of this kind holds the one before it: told again and again, it would grow without end.
+        let last = reason.flatMap { $0.code == .restarts ? nil : ", the last because \($0)" } ?? ""
         return RecoveryReason(
             .restarts, "its worker failed \(deaths.counted) times within \(policy.restarts.window)\(last)")
     }

@@ -59,6 +59,8 @@ package struct FleetRecovery: Sendable {
         self.patience = patience
     }
 
+    package var patienceNanoseconds: Int { patience.wholeNanoseconds }
+
     /// Says who serves now. Members may be in any order, each device once.
     package func plan(_ members: [Member], now: Int) -> RemedyPlan {
         let intended = members.filter { $0.role == .intended }
@@ -115,9 +117,14 @@ package struct FleetRecovery: Sendable {
     }
 
     /// Speed of those that serve over the speed of the intended devices, 0 to 1.
-    private func capacity(_ serving: [Member], _ intended: [Member]) -> Double {
+    package func capacity(_ serving: [Member], _ intended: [Member]) -> Double {
         let known = intended.compactMap(\.usableRate)
-        let mean = known.isEmpty ? 1 : known.reduce(0, +) / Double(known.count)
+        // Where no intended device was measured, a measured stand-in has nothing to be compared with.
+        guard !known.isEmpty else {
+            let given = serving.reduce(0.0) { $0 + ($1.role == .standby ? Self.assumedStandbyRate : 1) * $1.weight }
+            return intended.isEmpty ? 0 : min(1, given / Double(intended.count))
+        }
+        let mean = known.reduce(0, +) / Double(known.count)
         let wanted = intended.reduce(0) { $0 + ($1.usableRate ?? mean) }
         guard wanted > 0 else { return 0 }
         let given = serving.reduce(0.0) { sum, member in

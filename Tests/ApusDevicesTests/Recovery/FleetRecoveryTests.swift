@@ -146,6 +146,9 @@ import Testing
         #expect(fleet.plan([lost, standby(serving: true)], now: 0).capacity == 0.1)
         #expect(fleet.plan([lost, standby(serving: true, rate: 5000)], now: 0).capacity == 1)
         #expect(fleet.plan([lost, standby(serving: true, rate: .nan)], now: 0).capacity == 0.1)
+        // A device that was lost before it was measured leaves nothing to compare with.
+        let unknown = member(.cuda, 0, .intended, serving: false)
+        #expect(fleet.plan([unknown, standby(serving: true, rate: 5000)], now: 0).capacity == 0.1)
     }
 
     @Test func noDevicesAreNoFleet() {
