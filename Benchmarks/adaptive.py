@@ -66,7 +66,7 @@ def windows(loop, traffic, starts, phases):
 def batches(loop, looks):
     """Rows and tokens of the mean batch between two looks at the metrics, with when."""
     return [{"second": round(then - loop.began, 2), "rows": mean_between(before, after, "apus_batch_size"),
-             "tokens": mean_between(before, after, "apus_batch_tokens"), "run_ms": milliseconds(mean_between(before, after, "apus_run_seconds"))}
+             "tokens": mean_between(before, after, "apus_batch_tokens"), "run_ms": milliseconds(mean_between(before, after, "apus_run_seconds")), "budget": after.max("apus_batch_token_budget")}
             for (_, before), (then, after) in zip(looks, looks[1:])]
 
 

@@ -93,8 +93,9 @@ class Samples:
         return sum(value for row, text, value in self.rows
                    if row == name and all(f'{label}="{wanted}"' in text for label, wanted in labels.items()))
 
-    def has(self, name):
-        return any(row == name for row, _, _ in self.rows)
+    def max(self, name):
+        """The largest value; None when there is none."""
+        return max((value for row, _, value in self.rows if row == name), default=None)
 
 
 def mean_between(before, after, histogram):

@@ -15,7 +15,7 @@ import time
 
 from harness import report, table
 
-from configured_server import MEBIBYTE, ConfiguredServer, Watch, add_server_arguments, mean_between, server_arguments
+from configured_server import MEBIBYTE, ConfiguredServer, Watch, add_server_arguments, mean_between, padding_between, server_arguments
 from kill_workers import Processors
 from open_loop import OpenLoop, closed_loop
 from traffic import Requests, Traffic
@@ -48,6 +48,8 @@ def trial(server, requests, rate, seconds, deadline):
         "retry_after_wrong": sum(not (retry or "").isdigit() or not 1 <= int(retry) <= LONGEST_RETRY for retry in retries),
         "memory_growth": watch.growth(loop.began + begin, loop.ended), "expired_on_device": server.scrape().sum("apus_expired_on_device_total"),
         "rows_a_batch": mean_between(samples[0][1], samples[-1][1], "apus_batch_size") if len(samples) > 1 else None,
+        "padding_share": padding_between(samples[0][1], samples[-1][1]) if len(samples) > 1 else None,
+        "prediction_error_ratio": samples[-1][1].max("apus_batch_prediction_error_ratio") if samples else None,
         "memory_mib": [round(size / MEBIBYTE, 1) for _, size in watch.memory], "pss_mib": [round(size / MEBIBYTE, 1) for _, size in watch.pss],
         "most_in_flight": loop.most_in_flight, "generator_cpu_share": loop.cpu_share, "others_cpu_share": others,
         "complaints": loop.complaints() + [f"unexpected answers: {code}" for code in figures["refused"] if code not in EXPECTED],

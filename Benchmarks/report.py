@@ -90,8 +90,9 @@ def adaptive_charts(result):
     for name in ("p50", "p95"):
         latency.line(name, [(row["second"] + 0.5, row[f"{name}_ms"]) for row in figures["seconds"]], dots=False)
     latency.level("target", target).level("1.2 times the target", 1.2 * target)
-    size = Chart("Mean batch of each second", "seconds", "rows a batch", height=240, x_range=(0, end))
-    size.line("rows", [(row["second"], row["rows"]) for row in figures["batches"] if row["second"] <= end], dots=False)
+    size = Chart("Batches", "seconds", "tokens", height=240, x_range=(0, end))
+    for name, key in (("a batch may hold", "budget"), ("the mean batch of each second", "tokens")):
+        size.line(name, [(row["second"], row[key]) for row in figures["batches"] if row["second"] <= end], dots=False)
     for chart in (load, latency, size):
         for at in changes:
             chart.moment("", at)
