@@ -3,6 +3,7 @@ import ApusBatching
 import ApusEmbeddings
 import ApusErrors
 import ApusExecution
+import ApusFleet
 import ApusScheduling
 import ApusService
 import ApusTensor
@@ -66,12 +67,16 @@ struct ServedModel: EmbeddingModel {
         }
     }
 
-    /// Tells a client that met a full queue when there will be room.
+    /// Tells a client that met a full queue when there will be room, and one that met no device when one is tried again.
     private static func withRetryTime(_ error: ApusError) -> ApusError {
-        guard let wait = error.cause as? QueueWait else { return error }
+        let seconds: Int
+        switch error.cause {
+        case let wait as QueueWait: seconds = Int(min(max(1, wait.seconds), 3600).rounded(.up))
+        case let attempt as NextAttempt: seconds = attempt.seconds()
+        default: return error
+        }
         return ApusError(
-            error.code, error.message, place: error.place, advice: error.advice,
-            cause: RetryHint(seconds: Int(min(max(1, wait.seconds), 3600).rounded(.up))))
+            error.code, error.message, place: error.place, advice: error.advice, cause: RetryHint(seconds: seconds))
     }
 }
 

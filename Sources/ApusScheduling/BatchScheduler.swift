@@ -23,7 +23,7 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
     private let ceilingFound: CeilingObserver?
     private let clock = MonotonicClock()
     // NIO's lock and not the standard library's Mutex: ThreadSanitizer on Linux does not see the latter.
-    private let state: NIOLockedValueBox<State>
+    let state: NIOLockedValueBox<State>
 
     /// Nothing runs before ``open(_:)``. Where several models share a device, each gets lane time in proportion to its `weight`.
     package init(
@@ -96,17 +96,15 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
     ///
     /// `input` is asked for one after the other, and what it returned starts to run while the rest is made. Throws what it
     /// throws, `overloaded`, `rate_limit_exceeded`, `deadline_exceeded`, `cancelled` (when the surrounding task is), `request_quarantined`,
-    /// `no_device`, and the engine's failures; after a throw nothing of the request is left in the queue. With partial results, what `input` throws
+    /// `no_device`, what ``drain(refusing:)`` was given, and the engine's failures; after a throw nothing of the request is left in the queue. With partial results, what `input` throws
     /// and what an input fails with alone stands in its row instead.
     package func run(
         count: Int, _ options: BatchOptions = BatchOptions(), _ input: (Int) throws(ApusError) -> Work.Input
     ) async throws(ApusError) -> Answers {
         guard count > 0 else { return Answers(count: 0) }
-        let id = state.withLockedValue { state in
-            state.nextID += 1
-            state.requests[state.nextID] = BatchRequest(count: count, isPartial: options.isPartial)
-            return state.nextID
-        }
+        let id = try state.withLockedValue { state in
+            Result { () throws(ApusError) in try state.begin(count, isPartial: options.isPartial) }
+        }.get()
         do throws(ApusError) {
             try await enqueueAll(id, count, options, input)
         } catch {
@@ -247,7 +245,8 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
                     run.replica.device, budget: judgement.budget, ceiling: judgement.ceiling, predictionError: judgement.predictionError)
             }
         case .failure(let error):
-            let failed = FailedBatch(run.inputs, on: run.replica.device, error)
+            let hasChoice = state.withLockedValue { $0.openDevices.contains { $0 != run.replica.device } }
+            let failed = FailedBatch(run.inputs, on: run.replica.device, error, hasChoice: hasChoice)
             metrics.failed(replayed: failed.replays.reduce(0) { $0 + $1.count }, quarantined: failed.quarantined.count, error)
             report(run, .failed(error.deviceFailure ?? .engine, failed.blame), shape, seconds)
             excuse(failed, error)

@@ -27,10 +27,13 @@ struct FailedBatch<Input: BatchInput> {
     private(set) var blame = BatchReport.Blame.device
     /// Whether the replays should run on another device if there is one.
     private(set) var avoidsDevice = true
+    private let hasChoice: Bool
     /// Whether the replays share their device with anything.
     private(set) var company = BatchPlanner.Company.any
 
-    init(_ inputs: [PendingInput<Input>], on device: DeviceID, _ error: ApusError) {
+    /// - Parameter hasChoice: whether there is another device to try.
+    init(_ inputs: [PendingInput<Input>], on device: DeviceID, _ error: ApusError, hasChoice: Bool) {
+        self.hasChoice = hasChoice
         switch error.deviceFailure ?? .engine {
         case .outOfMemory:
             // A batch that was too large says little about the device; one input that does not fit does.
@@ -57,10 +60,17 @@ struct FailedBatch<Input: BatchInput> {
         if inputs.count > 1 {
             avoidsDevice = false
             let middle = inputs.count / 2
-            replays = [Array(inputs[..<middle]), Array(inputs[middle...])]
+            let tried = inputs.map { input in
+                var input = input
+                input.history.failedInCompany = true
+                return input
+            }
+            replays = [Array(tried[..<middle]), Array(tried[middle...])]
         } else if var alone = inputs.first {
             alone.history.tries += 1
-            if alone.history.tries >= Self.mostTries || alone.history.failedAlone.map({ $0 != device }) ?? false {
+            // With one device it is known well enough when it spoilt larger and larger batches and now fails by itself.
+            let isKnown = alone.history.failedInCompany && !hasChoice
+            if isKnown || alone.history.tries >= Self.mostTries || alone.history.failedAlone.map({ $0 != device }) ?? false {
                 blame = .input
                 failures = [(alone, error)]
             } else {

@@ -21,6 +21,8 @@ struct PendingInput<Input: BatchInput>: Sendable {
         var replays = 0
         /// How often it failed alone, with errors that leave the worker alive.
         var tries = 0
+        /// Whether it was in a larger batch that failed so.
+        var failedInCompany = false
         /// Where it failed alone, with an error that another device may not share.
         var failedAlone: DeviceID?
     }

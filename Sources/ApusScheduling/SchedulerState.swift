@@ -39,6 +39,10 @@ struct SchedulerState<Work: BatchWork>: Sendable {
     var requests: [Int: Request] = [:]
     /// Why nothing new is taken; nil while requests are welcome.
     var refusal: ApusError?
+    /// Why no request begins any more; nil while the model is in service.
+    var retirement: ApusError?
+    /// Whether devices stay closed for good.
+    var isEnded = false
     var quarantine = QuarantinedInputs<Work.Input.Identity>()
     var nextID = 0
     /// When the scheduler is going to look again by itself.
@@ -69,6 +73,7 @@ struct SchedulerState<Work: BatchWork>: Sendable {
 
     /// The lanes of `replica` take work from now on, in place of those its device had before.
     mutating func open(_ replica: Replica<Work>, now: Int) -> [Launch] {
+        guard !isEnded else { return [] }
         close(replica.device)
         refusal = nil
         let number = numbers[replica.device] ?? numbers.count
