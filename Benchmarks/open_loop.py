@@ -66,8 +66,6 @@ class OpenLoop:
     def run(self, seconds=None, settle=60.0):
         """All traffic for `seconds`, or as long as its phases last; then waits up to `settle` seconds for what is out, and reads the answers."""
         seconds = seconds or max(kind.seconds for kind in self.traffic)
-        for _ in range(min(self.limit, 32)):
-            self.idle.append(self._connect())
         plan = sorted((due, place) for place, kind in enumerate(self.traffic) for due in kind.arrivals(self.seed) if due < seconds)
         with _ahead_of_others():
             cpu, self.began = time.thread_time(), time.monotonic()

@@ -92,7 +92,7 @@ def adaptive_charts(result):
     latency.level("target", target).level("1.2 times the target", 1.2 * target)
     size = Chart("Batches", "seconds", "tokens", height=240, x_range=(0, end))
     for name, key in (("a batch may hold", "budget"), ("the mean batch of each second", "tokens")):
-        size.line(name, [(row["second"], row[key]) for row in figures["batches"] if row["second"] <= end], dots=False)
+        size.line(name, [(row["second"], row.get(key)) for row in figures["batches"] if row["second"] <= end], dots=False)
     for chart in (load, latency, size):
         for at in changes:
             chart.moment("", at)
