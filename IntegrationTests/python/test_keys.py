@@ -185,6 +185,9 @@ def test_partial_answers_have_the_error_in_its_place(keyed):
     tokens = keyed.embed([[101, 102], [101, 999_999], [101, -1, 102]], partial=True, encoding_format="base64")
     assert [row["object"] for row in tokens.json["data"]] == ["embedding", "error", "error"]
     assert isinstance(tokens.json["data"][0]["embedding"], str)
+    client = openai.OpenAI(base_url=keyed.base + "/v1", api_key=KEYS["infer"], max_retries=0)
+    told = client.embeddings.create(model=apus.DEFAULT_MODEL, input=["first", ""], extra_body={"partial": True}).data
+    assert [row.object for row in told] == ["embedding", "error"] and len(told[0].embedding) == 384
     everything = keyed.embed(["", ""], partial=True)
     assert (everything.status, everything.error["code"]) == (400, "empty_input")
     assert keyed.embed(["first", ""]).status == 400

@@ -17,6 +17,8 @@ struct AccessTests {
     func presenting() throws {
         let access = try access([("first", "key-one"), ("second", "key-two"), ("accented", "sl\u{FC}ssel")])
         #expect(!access.isOpen)
+        #expect(access.clients.map(\.number) == [1, 2, 3])
+        #expect(AccessControl.open.clients.isEmpty)
         #expect(try access.caller(presenting: "key-one").client == ClientKey(number: 1, name: "first"))
         #expect(try access.caller(presenting: "key-two").client == ClientKey(number: 2, name: "second"))
         #expect(try access.caller(presenting: "sl\u{FC}ssel").client?.number == 3)

@@ -43,6 +43,9 @@ package struct AccessControl: Sendable {
     /// Whether no key is wanted.
     package var isOpen: Bool { keys.isEmpty }
 
+    /// All keys, as models are told of them.
+    package var clients: [ClientKey] { callers.compactMap(\.client) }
+
     /// Who presents `key`; nil when none was presented.
     /// - Throws: `.invalidAPIKey`.
     package func caller(presenting key: String?) throws(ApusError) -> Caller {
