@@ -77,6 +77,46 @@ import Testing
         }
     }
 
+    @Test func whatEndedProcessesLeftGoesAndWhatOthersWriteStays() async throws {
+        try await withFolder { folder in
+            let profiles = folder.appendingPathComponent("logs/gpu_profiles")
+            let abandoned = profiles.appendingPathComponent(".\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: abandoned, withIntermediateDirectories: true)
+            try Data("{".utf8).write(to: abandoned.appendingPathComponent("step-1_0.json"))
+            let (first, second) = (try SyntheticGraph.executor(), try SyntheticGraph.executor())
+            let model = try await first.load(SyntheticGraph.request())
+            try await first.profile(steps: 1, into: folder.path)
+            #expect(!FileManager.default.fileExists(atPath: abandoned.path))
+            try await second.profile(steps: 1, into: folder.path)
+            #expect(files(folder).filter { $0.hasPrefix(".") }.count == 2)
+            _ = try model.run(["x": SyntheticGraph.input(rows: 1)], output: 0, memory: .kept)
+            try await settle(first)
+            #expect(files(folder).filter { $0.hasPrefix(".") }.count == 1)
+            #expect(files(folder).filter { $0.hasSuffix(".json") }.count == 1)
+        }
+    }
+
+    @Test func theOldestOfTooManyProfilesGo() async throws {
+        try await withFolder { folder in
+            let profiles = folder.appendingPathComponent("logs/gpu_profiles")
+            try FileManager.default.createDirectory(at: profiles, withIntermediateDirectories: true)
+            for age in 1...70 {
+                let path = profiles.appendingPathComponent("old-\(age).json").path
+                #expect(FileManager.default.createFile(atPath: path, contents: Data("[]".utf8)))
+                try FileManager.default.setAttributes(
+                    [.modificationDate: Date(timeIntervalSinceNow: -3600 * Double(age))], ofItemAtPath: path)
+            }
+            let executor = try SyntheticGraph.executor()
+            let model = try await executor.load(SyntheticGraph.request())
+            try await executor.profile(steps: 1, into: folder.path)
+            _ = try model.run(["x": SyntheticGraph.input(rows: 1)], output: 0, memory: .kept)
+            try await settle(executor)
+            let left = files(folder)
+            #expect(left.count == 64 && left.count { $0.hasPrefix("old-") } == 63)
+            #expect(left.contains("old-63.json") && !left.contains("old-64.json"))
+        }
+    }
+
     @Test func lanesMayRunProfiledStepsAtTheSameTime() async throws {
         try await withFolder { folder in
             let executor = try SyntheticGraph.executor(lanes: 2)

@@ -157,3 +157,4 @@ def test_serve_refuses_a_broken_checkpoint(tmp_path):
     result = apus.run("serve", "--port", apus.free_port(), "--model", folder, timeout=60)
     assert result.returncode == 1
     assert "model.safetensors" in result.stderr + result.stdout
+    assert "ERROR" not in result.stderr and "Cancellation" not in result.stderr, result.stderr

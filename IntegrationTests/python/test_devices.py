@@ -1,6 +1,7 @@
 """Devices: what may be asked for, what is refused and how, and what a server says about those it took."""
 import json
 import re
+import socket
 import time
 
 import pytest
@@ -84,6 +85,16 @@ def test_a_library_that_is_no_engine_is_told_by_its_path(flags):
         refused(result, FAILED)
 
 
+def test_an_address_in_use_is_told_before_a_worker_is_started():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = apus.run("serve", "--host", "127.0.0.1", "--port", taken.getsockname()[1], timeout=60)
+    assert result.returncode == FAILED
+    assert "another process already listens on" in result.stderr.splitlines()[-1], result.stderr
+    assert "serves: worker" not in result.stderr, result.stderr
+
+
 def test_a_model_that_fits_nowhere_ends_the_start_with_the_arithmetic(tmp_path):
     result = serve("--config", configuration(tmp_path, "devices: {list: 'sim:1', memory_limit_mb: 60}\n"))
     assert result.returncode == FAILED
@@ -137,6 +148,12 @@ def test_another_device_takes_an_assigned_model_over_while_its_own_is_away(tmp_p
         assert answers[0] == ("sim:0", "none")
         # A lost device is not expected back.
         assert answers[-1] == ("sim:1", "permanent"), answers
+
+
+def test_a_device_that_fails_on_purpose_in_this_process_still_says_who_runs_it():
+    with apus.Server("--in-process", "--devices", "cpu:1", "--chaos", "cpu:0:oom@1000000") as server:
+        device = server.get("/v1/devices/cpu:0").json
+        assert device["pid"] == server.process.pid and device["engine"], device
 
 
 def test_simulated_devices_are_marked_and_have_sensors():

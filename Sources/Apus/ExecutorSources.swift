@@ -36,7 +36,8 @@ struct InProcessSource: ExecutorSource {
     }
 
     func identity(of executor: any Executor) -> ExecutorIdentity? {
-        (executor as? InProcessExecutor).map { ExecutorIdentity(pid: getpid(), engineVersion: $0.engineVersion) }
+        let executor = (executor as? FaultingExecutor)?.executor ?? executor
+        return (executor as? InProcessExecutor).map { ExecutorIdentity(pid: getpid(), engineVersion: $0.engineVersion) }
     }
 }
 
@@ -44,14 +45,18 @@ struct InProcessSource: ExecutorSource {
 struct WorkerSource: ExecutorSource {
     let executable: String
 
+    /// A driver may have to be woken, and an engine of some gigabytes be read from a cold disk.
+    private static let acceleratorDeadline = Duration.seconds(60)
+
     func executor(
         _ settings: ExecutorSettings, faults: (any FaultInjector)?,
         onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor {
         let environment = settings.onlyVisibleUUID.map { ["CUDA_VISIBLE_DEVICES": $0] } ?? [:]
-        let options = WorkerOptions(executable: executable, environment: environment, faults: faults) { death in
+        var options = WorkerOptions(executable: executable, environment: environment, faults: faults) { death in
             if let cause = death.cause { onDeath(cause, death.description) }
         }
+        if settings.device.kind.isAccelerator { options.spawnDeadline = Self.acceleratorDeadline }
         return try await WorkerExecutor.spawn(settings, options: options)
     }
 

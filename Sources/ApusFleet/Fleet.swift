@@ -137,7 +137,8 @@ extension Fleet: BatchObserver {
 
     package func batchEnded(_ report: BatchReport) {
         let now = now
-        state.withLockedValue { $0.batchEnded(report, now: now) }
+        let computed = state.withLockedValue { $0.units[report.device]?.process }.flatMap(ProcessorTime.seconds)
+        state.withLockedValue { $0.batchEnded(report, computed: computed, now: now) }
         metrics.batchEnded(report)
         carryOut()
     }
@@ -233,7 +234,8 @@ extension Fleet {
             let executor = try await source.executor(member.settings, faults: member.faults?.injector) { [weak self] cause, text in
                 self?.died(device, worker, cause, text)
             }
-            guard state.withLockedValue({ $0.started(executor, on: device, worker: worker) }) else { return await executor.shutdown() }
+            let process = source.identity(of: executor)?.pid
+            guard state.withLockedValue({ $0.started(executor, on: device, worker: worker, process: process) }) else { return await executor.shutdown() }
             isRunning = true
             try await loadAll(executor)
             handle(device, .workerReady(worker: worker))

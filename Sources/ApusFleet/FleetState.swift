@@ -36,6 +36,8 @@ struct FleetState: Sendable {
         var executor: (worker: Int, executor: any Executor)? {
             didSet { if executor?.worker != oldValue?.worker { memory = MemoryLook() } }
         }
+        /// The process that computes for a CPU device.
+        var process: Int32?
         var info: GPUInfo
         var account = DeviceAccount()
         var memory = MemoryLook()
@@ -105,18 +107,20 @@ struct FleetState: Sendable {
         units[device]?.account.running += 1
     }
 
-    mutating func batchEnded(_ report: BatchReport, now: Int) {
+    /// - Parameter computed: processor time that the device's process has taken so far, seconds.
+    mutating func batchEnded(_ report: BatchReport, computed: Double?, now: Int) {
         guard var unit = units[report.device] else { return }
         unit.account.ended(report, now: now)
-        if report.result == .succeeded { unit.judge.record(tokens: report.tokens, seconds: report.seconds, now: now) }
+        if report.result == .succeeded { unit.judge.record(tokens: report.tokens, seconds: report.seconds, computed: computed, now: now) }
         units[report.device] = unit
         handle(report.device, .batch(report), now: now)
     }
 
     /// An executor was started; false when nobody wants it any more.
-    mutating func started(_ executor: any Executor, on device: DeviceID, worker: Int) -> Bool {
+    mutating func started(_ executor: any Executor, on device: DeviceID, worker: Int, process: Int32?) -> Bool {
         guard !isStopping, units[device]?.recovery.currentWorker == worker else { return false }
         units[device]?.executor = (worker, executor)
+        units[device]?.process = device.kind == .cpu ? process : nil
         startFailures[device] = nil
         starved.remove(device)
         units[device]?.judge.workerChanged()

@@ -38,7 +38,7 @@ package struct HTTPServer: ServiceLifecycle.Service {
         router = RequestRouter(service: service, maxInputs: limits.maxInputs, metricsSource: metrics, logger: logger)
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains and returns.
+    /// Serves until SIGTERM or SIGINT, or until its task is cancelled, then drains and returns.
     /// - Throws: as ``run()`` does.
     package func runUntilSignalled() async throws {
         let group = ServiceGroup(
@@ -48,7 +48,13 @@ package struct HTTPServer: ServiceLifecycle.Service {
                 logger: Logger(label: "apus.lifecycle") { _ in SwiftLogNoOpLogHandler() }
             )
         )
-        try await group.run()
+        // Connections of a task that is cancelled are cut off, and complain. So the cancellation only begins the draining.
+        let running = Task.detached { try await group.run() }
+        try await withTaskCancellationHandler {
+            try await running.value
+        } onCancel: {
+            Task { await group.triggerGracefulShutdown() }
+        }
     }
 
     /// - Throws: `ApusError` with `.addressInUse` or `.addressUnavailable` when the port cannot be had.
@@ -65,7 +71,7 @@ package struct HTTPServer: ServiceLifecycle.Service {
             try await serve(on: threads)
             outcome = .success(())
         } catch {
-            outcome = .failure(explained(error))
+            outcome = .failure(configuration.explained(error))
         }
         do {
             try await threads.shutDown()
@@ -131,17 +137,5 @@ package struct HTTPServer: ServiceLifecycle.Service {
             defer { group.cancelAll() }
             try await group.next()
         }
-    }
-
-    private func explained(_ error: any Error) -> any Error {
-        if error is ApusError || error is CancellationError { return error }
-        let address = "\(configuration.host):\(configuration.port)"
-        if (error as? IOError)?.errnoCode == EADDRINUSE {
-            return ApusError(
-                .addressInUse, "another process already listens on \(address)",
-                advice: "Stop it, or choose another port with --port"
-            )
-        }
-        return ApusError(.addressUnavailable, "cannot listen on \(address)", cause: error)
     }
 }

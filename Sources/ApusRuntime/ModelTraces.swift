@@ -14,8 +14,9 @@ struct ModelTraces: Sendable {
     var model: String
     var steps: [Step] = []
 
-    /// Writes one trace of all steps and returns its path, where it appears when it is whole. Times count from the beginning of the recording, and every event tells its step.
-    func write(to folder: URL, device: DeviceID, began: Date) throws -> String {
+    /// Writes one trace of all steps, in `hidden` at first, and returns its path, where it appears when it is whole. Times count from the
+    /// beginning of the recording, and every event tells its step.
+    func write(to folder: URL, by hidden: URL, device: DeviceID, began: Date) throws -> String {
         let base = "\(device.kind.rawValue)\(device.index)-\(Self.fileName(model))-\(Self.timestamp(began))"
         var file = folder.appendingPathComponent("\(base).json")
         var copy = 1
@@ -23,7 +24,7 @@ struct ModelTraces: Sendable {
             copy += 1
             file = folder.appendingPathComponent("\(base)-\(copy).json")
         }
-        let unfinished = folder.appendingPathComponent(".\(UUID().uuidString).json")
+        let unfinished = hidden.appendingPathComponent("\(UUID().uuidString).json")
         defer { try? FileManager.default.removeItem(at: unfinished) }
         try writeEvents(to: unfinished)
         try FileManager.default.moveItem(at: unfinished, to: file)

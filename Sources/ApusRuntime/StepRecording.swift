@@ -32,8 +32,7 @@ final class StepRecording: Sendable {
 
     private let steps: Int
     private let device: DeviceID
-    private let folder: URL
-    private let hidden: URL
+    private let folder: ProfileFolder
     private let origin = ContinuousClock.now
     private let began = Date()
     private let writer: Lanes
@@ -44,13 +43,7 @@ final class StepRecording: Sendable {
         self.steps = steps
         self.device = device
         self.writer = writer
-        folder = URL(fileURLWithPath: directory).standardizedFileURL.appendingPathComponent("logs/gpu_profiles")
-        hidden = folder.appendingPathComponent(".\(UUID().uuidString)")
-        do {
-            try FileManager.default.createDirectory(at: hidden, withIntermediateDirectories: true)
-        } catch {
-            throw ApusError(.fileUnwritable, "the folder for profiles cannot be made", place: folder.path, cause: error)
-        }
+        folder = try ProfileFolder(directory: directory)
     }
 
     /// Nil when all were handed out.
@@ -61,7 +54,7 @@ final class StepRecording: Sendable {
             state.running += 1
             let step = state.handedOut
             return Ticket(
-                step: step, prefix: hidden.appendingPathComponent("step-\(step)").path, started: .now, recording: self)
+                step: step, prefix: folder.hidden.appendingPathComponent("step-\(step)").path, started: .now, recording: self)
         }
     }
 
@@ -95,12 +88,12 @@ final class StepRecording: Sendable {
     private func write(_ traces: [ModelTraces]) {
         for trace in traces {
             do {
-                let file = try trace.write(to: folder, device: device, began: began)
+                let file = try trace.write(to: folder.finished, by: folder.hidden, device: device, began: began)
                 EngineLog.notice("profile of \(trace.steps.count) steps of '\(trace.model)' on \(device): \(file)")
             } catch {
-                EngineLog.warning("a profile of '\(trace.model)' on \(device) could not be written to \(folder.path): \(error)")
+                EngineLog.warning("a profile of '\(trace.model)' on \(device) could not be written to \(folder.finished.path): \(error)")
             }
         }
-        try? FileManager.default.removeItem(at: hidden)
+        folder.clean()
     }
 }

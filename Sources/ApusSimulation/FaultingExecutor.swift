@@ -4,7 +4,8 @@ package import ApusTensor
 
 /// Has the failures of a chaos script on an executor of this process. What ends a process is left to worker processes.
 package final class FaultingExecutor: Executor {
-    private let executor: any Executor
+    /// What has the failures.
+    package let executor: any Executor
     private let schedule: ChaosSchedule
     private let clock: any SimulationClock
 

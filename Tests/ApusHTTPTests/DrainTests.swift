@@ -79,6 +79,9 @@ extension HTTPTests {
                 #expect(inUse?.description.contains("127.0.0.1:\(server.port)") == true)
                 #expect(inUse?.description.contains("\n") == false)
 
+                let before = await #expect(throws: ApusError.self) { try await HTTPConfiguration(port: server.port).checkAddress() }
+                #expect(before?.description == inUse?.description)
+
                 let foreign = HTTPServer(
                     configuration: try HTTPConfiguration(host: "192.0.2.1", port: 0), service: server.service,
                     logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, metrics: { ([], "text/plain") }
@@ -87,6 +90,27 @@ extension HTTPTests {
                 #expect(unavailable?.code == .addressUnavailable)
                 try await server.expectGoodAnswer()
             }
+        }
+
+        @Test("A server whose task is cancelled drains, and has nothing to complain about")
+        func cancelled() async throws {
+            let complaints = Complaints()
+            let service = InferenceService(catalog: ScriptedCatalog(), devices: ScriptedDevices())
+            let (ports, port) = AsyncStream<Int>.makeStream()
+            let server = HTTPServer(
+                configuration: try HTTPConfiguration(port: 0), service: service, logger: complaints.logger,
+                metrics: { ([], "text/plain") }
+            ) { port.yield($0) }
+            let running = Task { try await server.runUntilSignalled() }
+            var iterator = ports.makeAsyncIterator()
+            let listening = try #require(await iterator.next())
+            // One that has said nothing yet.
+            let silent = try await RawConnection.open(port: listening)
+            running.cancel()
+            try await running.value
+            #expect(try await silent.isClosed())
+            #expect(service.isDraining)
+            #expect(complaints.all == [])
         }
 
         @Test("A configuration out of range names its key")

@@ -19,8 +19,11 @@ package struct HealthJudge: Sendable {
     package var slowdown: Double? { speed.slowdown }
 
     /// A batch was computed.
-    package mutating func record(tokens: Int, seconds: Double, now: Int) {
-        speed.record(tokens: tokens, seconds: seconds, now: now)
+    ///
+    /// - Parameter computed: processor time that the device's process has taken so far, seconds; nil for devices that compute elsewhere, and
+    ///   where it is not known.
+    package mutating func record(tokens: Int, seconds: Double, computed: Double? = nil, now: Int) {
+        speed.record(tokens: tokens, seconds: seconds, computed: computed, now: now)
     }
 
     /// A known answer came out. After a wrong one the device is not healthy until a right one comes.

@@ -2,6 +2,9 @@
 ///
 /// Batches of different sizes take different times for a token, since every batch has a fixed cost; so each is compared with others of
 /// about its size.
+///
+/// On cores that others use too a batch takes longer though the device computes as fast as ever. Where the processor time of a device's
+/// process is known, it is judged by the share of its batches' time in which it really computed.
 struct SpeedBaseline: Sendable {
     /// Sizes are told apart by powers of two of their tokens.
     private static let sizes = 25
@@ -22,8 +25,9 @@ struct SpeedBaseline: Sendable {
     private let slowness: Double
     private let recentCount: Int
     private var usual = [Usual?](repeating: nil, count: sizes)
-    /// Recent batches of sizes that have a usual speed, oldest first: what they took and what is usual, seconds.
-    private var recent: [(taken: Double, expected: Double)] = []
+    /// Recent batches of sizes that have a usual speed, oldest first: what they took, what is usual, and the processor time that the device's
+    /// process had taken by their end, seconds.
+    private var recent: [(taken: Double, expected: Double, computed: Double?)] = []
 
     init(slowness: Double, recentCount: Int) {
         self.slowness = slowness
@@ -34,11 +38,21 @@ struct SpeedBaseline: Sendable {
     var slowdown: Double? {
         guard recent.count >= recentCount else { return nil }
         let expected = recent.reduce(0) { $0 + $1.expected }
-        return expected > 0 ? recent.reduce(0) { $0 + $1.taken } / expected : nil
+        return expected > 0 ? recent.reduce(0) { $0 + $1.taken } * computingShare / expected : nil
+    }
+
+    /// Share of the time of the recent batches in which the device's process had a processor; 1 where that is not known.
+    private var computingShare: Double {
+        guard let first = recent.first?.computed, let last = recent.last?.computed else { return 1 }
+        // The first batch ended where the measuring begins.
+        let taken = recent.dropFirst().reduce(0) { $0 + $1.taken }
+        return taken > 0 ? min(1, max(0, last - first) / taken) : 1
     }
 
     /// Batches without tokens or of impossible times are passed over.
-    mutating func record(tokens: Int, seconds: Double, now: Int) {
+    ///
+    /// - Parameter computed: processor time that the device's process has taken so far, seconds; nil where it is not known.
+    mutating func record(tokens: Int, seconds: Double, computed: Double?, now: Int) {
         guard tokens > 0, seconds > 0, seconds.isFinite else { return }
         let size = min(Self.sizes - 1, Int.bitWidth - 1 - tokens.leadingZeroBitCount)
         let perToken = seconds / Double(tokens)
@@ -48,7 +62,7 @@ struct SpeedBaseline: Sendable {
         }
         if usual.batches >= Self.warmUp {
             if recent.count >= recentCount { recent.removeFirst() }
-            recent.append((seconds, usual.secondsPerToken * Double(tokens)))
+            recent.append((seconds, usual.secondsPerToken * Double(tokens), computed))
         }
         let change = perToken - usual.secondsPerToken
         if usual.batches < Self.warmUp {

@@ -1,6 +1,7 @@
 import ApusDevices
 import ApusErrors
 import ApusTensor
+import Foundation
 import Testing
 
 @Suite struct HealthJudgeTests {
@@ -151,6 +152,31 @@ import Testing
         #expect(judge.verdict().findings.map(\.subject) == [.performance])
         run(&judge, tokens: 300, count: 16)
         #expect(judge.verdict().outcome == .healthy)
+    }
+
+    @Test func aDeviceThatWaitsForAProcessorIsNotSlow() {
+        // Four times as long from the 20th batch on: in one case it computes all the time, in the other for a quarter of it.
+        for (share, isSlow) in [(1.0, true), (0.25, false)] {
+            var judge = HealthJudge()
+            var (now, computed) = (0, 0.0)
+            for batch in 0..<60 {
+                let taken = batch < 20 ? 0.01 : 0.04
+                computed += batch < 20 ? taken : taken * share
+                now += Int(taken * 1e9)
+                judge.record(tokens: 1000, seconds: taken, computed: computed, now: now)
+            }
+            #expect((judge.verdict().outcome == .throttle) == isSlow, "\(judge.slowdown ?? 0)")
+        }
+    }
+
+    @Test func processorTimeIsThatOfAProcess() throws {
+        let own = ProcessInfo.processInfo.processIdentifier
+        let before = try #require(ProcessorTime.seconds(of: own))
+        var sum = 0.0
+        while try #require(ProcessorTime.seconds(of: own)) < before + 0.01 { sum += 1 }
+        #expect(sum > 0)
+        // Beyond the highest number that Linux gives.
+        #expect(ProcessorTime.seconds(of: (1 << 22) + 1) == nil)
     }
 
     @Test func smallBatchesAreNoSlowness() {
