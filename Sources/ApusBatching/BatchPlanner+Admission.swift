@@ -3,8 +3,9 @@ import ApusErrors
 extension BatchPlanner {
     /// A queue never closes further than this part of it, so that a short absence of all devices refuses nobody.
     private static let leastCapacity = 0.1
-    /// An item is refused for its deadline when the wait is this many times what it has left.
-    private static let deadlineMargin = 2.0
+    /// An item is refused when the wait is more than this part of what it has left: it has to run after its wait, and work that is late on
+    /// arrival keeps the lanes from work that is not.
+    private static let deadlinePart = 0.8
     /// What one client may hold of a class while another waits in it.
     private static let clientPart = 0.5
 
@@ -82,7 +83,7 @@ extension BatchPlanner {
         for item in items {
             guard let deadline = item.deadline, deadline > now else { continue }
             let left = (Double(deadline) - Double(now)) * 1e-9
-            guard wait > Self.deadlineMargin * left else { continue }
+            guard wait > Self.deadlinePart * left else { continue }
             throw refusal(
                 "the wait is about \(Self.milliseconds(wait)) ms and the deadline is in \(Self.milliseconds(left)) ms", seconds: wait - left)
         }

@@ -26,22 +26,38 @@ extension BatchPlanner {
     /// The lane finished its batch. Give `outcome` when it was computed to its end: it teaches what batches cost.
     package mutating func laneFinished(_ lane: Int, _ outcome: Outcome? = nil, now: Int) -> [Action] {
         if let device = lanes[lane]?.device, lanes[lane]?.isBusy == true {
-            lanes[lane]?.isBusy = false
-            lanes[lane]?.busyUntil = nil
-            if secluded[device] == lane { secluded[device] = nil }
-            idleLanes.append(lane)
+            release(lane, of: device)
             let inFlight = busyLanes(device)
             if let outcome { accounts[device]?.record(outcome, inFlight: inFlight) }
         }
         return launch(now: now)
     }
 
-    /// Memory ran out on `device` with a batch of more: none exceeds so many padded tokens from now on, except a single sequence. A ceiling once
-    /// set only falls.
+    /// The batch that was launched on `lane` has not started, because something else had the device: it is formed anew from all that waits by
+    /// now, and may be launched on another lane. `items` are those of it that are still wanted, as they are now. A replay is launched as it was.
+    package mutating func relaunch(_ lane: Int, items: [Item], now: Int) -> [Action] {
+        guard let state = lanes[lane], state.isBusy else { return launch(now: now) }
+        guard !state.taken.isEmpty else { return [.launch(lane: lane, ids: state.ids)] }
+        waiting.giveBack(state.taken, as: items.map(Self.bounded), ageBound: ageBound)
+        release(lane, of: state.device)
+        return launch(now: now)
+    }
+
+    private mutating func release(_ lane: Int, of device: Int) {
+        lanes[lane]?.isBusy = false
+        lanes[lane]?.busyUntil = nil
+        lanes[lane]?.running = 0
+        lanes[lane]?.ids = []
+        lanes[lane]?.taken = []
+        if secluded[device] == lane { secluded[device] = nil }
+        idleLanes.append(lane)
+    }
+
+    /// Memory ran out on `device` with a batch of more: none exceeds so many padded tokens from now on, except a single sequence.
     package mutating func setCeiling(_ paddedTokens: Int, device: Int) {
         let ceiling = max(1, paddedTokens)
         let most = policy.tokenBudget ?? BatchPolicy.defaultTokenBudget
-        accounts[device, default: DeviceAccount(most: most, target: policy.targetLatency?.inSeconds)].lower(ceiling)
+        accounts[device, default: DeviceAccount(most: most, target: policy.targetLatency?.inSeconds)].ceiling = ceiling
     }
 
     package func ceiling(device: Int) -> Int? { accounts[device]?.ceiling }
@@ -73,12 +89,15 @@ extension BatchPlanner {
         return best?.lane
     }
 
-    /// `lane` runs a batch of `shape` from now on.
-    mutating func occupy(_ lane: Int, _ shape: BatchShape, now: Int) {
+    /// `lane` runs `batch` from now on.
+    mutating func occupy(_ lane: Int, _ batch: GrowingBatch, _ taken: [WaitingItem], now: Int) {
         idleLanes.removeAll { $0 == lane }
         lanes[lane]?.isBusy = true
+        lanes[lane]?.running = batch.shape.count
+        lanes[lane]?.ids = batch.ids
+        lanes[lane]?.taken = taken
         guard let device = lanes[lane]?.device, let cost = cost(device: device) else { return }
-        let nanoseconds = Int(exactly: (min(cost.seconds(shape), 1e6) * 1e9).rounded()) ?? 0
+        let nanoseconds = Int(exactly: (min(cost.seconds(batch.shape), 1e6) * 1e9).rounded()) ?? 0
         lanes[lane]?.busyUntil = now.saturatingAdd(nanoseconds)
     }
 

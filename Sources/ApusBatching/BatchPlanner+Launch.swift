@@ -5,14 +5,14 @@ extension BatchPlanner {
     private static let highMemory = 10_000_000_000
     /// Of the high class's latency target, what a batch of low work may take meanwhile.
     private static let lowPart = 0.25
-    /// Padding that a batch takes on while much waits, as a part of its budget.
-    private static let paddingPart = 0.03
+    /// Mean intervals between arrivals without one, after which no more is expected: chance leaves one gap in twenty that long.
+    private static let patience = 3.0
 
     /// Gives idle lanes what waits.
     mutating func launch(now: Int) -> [Action] {
         var actions: [Action] = []
         while !idleLanes.isEmpty {
-            actions += expire(now: now)
+            actions += dropExpired(now: now)
             let (replay, reserved) = nextReplay(now: now)
             if let replay {
                 actions.append(replay)
@@ -24,9 +24,9 @@ extension BatchPlanner {
                 break
             }
             guard let priority = waiting.nextClass(burst: burst(state)) else { break }
-            let batch = waiting.takeBatch(priority, within: bounds(state, priority, now: now))
+            let (batch, taken) = waiting.takeBatch(priority, within: bounds(state, priority, now: now))
             guard !batch.ids.isEmpty else { break }
-            occupy(lane, batch.shape, now: now)
+            occupy(lane, batch, taken, now: now)
             actions.append(.launch(lane: lane, ids: batch.ids))
         }
         return actions
@@ -38,15 +38,20 @@ extension BatchPlanner {
     /// after a wait of `t` completes `n + L t` sequences in `t + a + b (n + L t)` seconds. The derivative of that throughput by `t` at 0 has
     /// the sign of `L (a + b n) - n (1 + b L) = L a - n`: waiting gains while `n < L a`, and only then. And it gains only when lanes are short:
     /// while none is busy a wait would leave the machine idle, so one client that sends its next sequence after its last answer never waits.
+    ///
+    /// Clients that all wait for an answer send nothing, though, whatever their rate was. So nothing is waited for while as many sequences
+    /// wait or run as ever did lately, and the wait ends ``BatchPolicy/maxWait`` after the oldest was enqueued or, before that, when
+    /// nothing came for three times the usual while.
     private mutating func companyExpected(_ lane: Lane, now: Int) -> Int? {
         guard maxWait > 0, lanes.values.contains(where: \.isBusy), let cost = cost(device: lane.device), cost.isTrusted,
-            let oldest = waiting.oldest()
+            let oldest = waiting.oldest(), let last = arrivals.last,
+            waiting.count < policy.maxBatchSize, waiting.tokens < budget(lane),
+            arrivals.isAnyoneMissing(present: presentCount, now: now),
+            Double(waiting.count) < arrivals.sequencesPerSecond(now: now) * cost.fixed
         else { return nil }
-        let until = oldest.saturatingAdd(maxWait)
-        guard now < until, waiting.count < policy.maxBatchSize, waiting.tokens < budget(lane),
-            Double(waiting.count) < arrivals.perSecond(now: now) * cost.fixed
-        else { return nil }
-        return until
+        let patience = min(Self.patience * 1e9 / arrivals.callsPerSecond(now: last), Double(maxWait))
+        let until = min(oldest.saturatingAdd(maxWait), last.saturatingAdd(Int(exactly: patience.rounded()) ?? 0))
+        return now < until ? until : nil
     }
 
     /// Asks for a wake unless one comes soon enough.
@@ -68,12 +73,13 @@ extension BatchPlanner {
         // Work that idle lanes could share is shared: half the work on each of two lanes is done in half the time.
         let others = max(0, idleLanes.count - 1)
         bounds.tokenBudget = min(budget, max(1, waiting.tokens.saturatingAdd(others) / (others + 1)))
-        // The more waits, the choosier: what does not fit this batch well will fit another.
-        let backlog = Double(waiting.tokens(priority)) / Double(budget)
-        if backlog > 1 {
-            bounds.maxPadding = Int(exactly: (Double(budget) * max(Self.paddingPart, 1 / (backlog * backlog))).rounded(.up)) ?? budget
-        }
+        bounds.maxPadding = bounds.padding(waiting: waiting.tokens(priority))
         if let cost = cost(device: lane.device) {
+            // Padding is never to cost more than another batch would.
+            if cost.isTrusted, cost.perPadding > 0 {
+                let worth = min(cost.fixed / cost.perPadding, 1e9)
+                bounds.maxPadding = min(bounds.maxPadding, max(bounds.leastPadding, Int(exactly: worth.rounded()) ?? 0))
+            }
             var seconds = policy.targetLatency?.inSeconds ?? .infinity
             if priority == .low, expectsHigh(now: now) {
                 seconds = min(seconds, Self.lowPart * policy.highLatencyTarget.inSeconds)

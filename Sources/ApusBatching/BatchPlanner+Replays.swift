@@ -38,7 +38,7 @@ extension BatchPlanner {
         } else {
             replays[index].items.removeFirst(batch.ids.count)
         }
-        occupy(lane, batch.shape, now: now)
+        occupy(lane, batch, [], now: now)
         return .launch(lane: lane, ids: batch.ids)
     }
 }

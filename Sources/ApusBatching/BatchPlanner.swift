@@ -36,6 +36,12 @@ package struct BatchPlanner: Sendable {
         /// Share of the token budget that a batch may fill, above 0 to 1. Lanes of a larger share are filled first.
         var share: Double
         var isBusy = false
+        /// Sequences that it runs.
+        var running = 0
+        /// The ids of its batch.
+        var ids: [Int] = []
+        /// What its batch took from the line; empty for a replay.
+        var taken: [WaitingItem] = []
         /// When what it runs should end; only while that can be predicted.
         var busyUntil: Int?
     }
@@ -56,6 +62,9 @@ package struct BatchPlanner: Sendable {
     /// Tokens waiting to run.
     package var waitingTokens: Int { waiting.tokens.saturatingAdd(replayTokens) }
 
+    /// Sequences that wait or run.
+    var presentCount: Int { lanes.values.reduce(waitingCount) { $0 + $1.running } }
+
     var replayTokens: Int { replays.reduce(0) { $0.saturatingAdd($1.tokens) } }
 
     /// Takes all of `items` or, when they do not fit into the queue, none.
@@ -71,7 +80,7 @@ package struct BatchPlanner: Sendable {
             waiting.append(item, now: now, ageBound: ageBound)
             if item.priority == .high { lastHighArrival = now }
         }
-        arrivals.record(items.count, now: now)
+        arrivals.record(items.count, present: presentCount, now: now)
         return launch(now: now)
     }
 
@@ -84,7 +93,8 @@ package struct BatchPlanner: Sendable {
         return launch(now: now)
     }
 
-    /// Takes back what does not run yet; what runs already is not stopped. Returns the ids that were still waiting.
+    /// Takes back what does not run yet; what runs already is not stopped. Returns the ids that were still waiting. A device that ran dry for
+    /// one of them takes other work again with the next event.
     package mutating func cancel(_ ids: [Int]) -> [Int] {
         guard !replays.isEmpty else { return ids.filter { waiting.remove($0) } }
         let wanted = Set(ids)
@@ -111,6 +121,10 @@ package struct BatchPlanner: Sendable {
 
     /// Takes out what nobody waits for any more. Only needed while no lane is idle: launching looks first.
     package mutating func expire(now: Int) -> [Action] {
+        dropExpired(now: now) + launch(now: now)
+    }
+
+    mutating func dropExpired(now: Int) -> [Action] {
         var expired = waiting.removeExpired(now: now)
         for index in replays.indices {
             expired += replays[index].items.filter { $0.isExpired(now) }.map(\.id)
@@ -127,7 +141,7 @@ package struct BatchPlanner: Sendable {
         return launch(now: now)
     }
 
-    private static func bounded(_ item: Item) -> Item {
+    static func bounded(_ item: Item) -> Item {
         var item = item
         item.tokens = min(max(item.tokens, 0), largestItem)
         return item

@@ -16,6 +16,9 @@ struct ClassLine: Sendable {
         var due = Heap<Rank>()
     }
 
+    /// Items of a client that a look at each of them costs less than a batch.
+    private static let fewItems = 64
+
     private(set) var tokens = 0
     private var items: [Int: WaitingItem] = [:]
     private var clients: [Int: Client] = [:]
@@ -83,6 +86,12 @@ struct ClassLine: Sendable {
         return gone
     }
 
+    /// What was taken out as served did not run.
+    mutating func takeBackService(of waiting: WaitingItem) {
+        guard let served = clients[waiting.item.client]?.served else { return }
+        clients[waiting.item.client]?.served = served - waiting.item.tokens
+    }
+
     mutating func removeExpired(now: Int) -> [WaitingItem] {
         var expired: [WaitingItem] = []
         while let next = deadlines.min, next.key <= now {
@@ -106,6 +115,24 @@ struct ClassLine: Sendable {
             clients[next.key]?.due.removeMin()
         }
         return nil
+    }
+
+    /// Adds to `batch`, which `client` has seeded, its own items that fit, the nearest in length first. Only while others wait too and when it
+    /// has so few that those of a client that floods the queue would always be nearer: order by start tags does justice to the rest.
+    mutating func fill(_ batch: inout GrowingBatch, ofClient client: Int) -> [WaitingItem] {
+        guard let own = clients[client], own.count > 0, own.count <= Self.fewItems, own.count < items.count else { return [] }
+        let length = batch.longest
+        let nearest = own.due.unordered.filter { $0.isDue(in: items) }
+            .compactMap { items[$0.id]?.item }
+            .sorted { (abs($0.tokens - length), $0.id) < (abs($1.tokens - length), $1.id) }
+        var taken: [WaitingItem] = []
+        batch.allow(padding: batch.bounds.padding(waiting: own.tokens))
+        for item in nearest where batch.fits(item.tokens) {
+            guard let waiting = remove(item.id, served: true) else { continue }
+            batch.add(item)
+            taken.append(waiting)
+        }
+        return taken
     }
 
     /// Adds to `batch` what fits, the nearest in length to `bucket` first, in the order of start tags within a length. Costs what is added

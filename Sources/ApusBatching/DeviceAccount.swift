@@ -3,7 +3,7 @@ struct DeviceAccount: Sendable {
     private(set) var cost = CostModel()
     private(set) var controller: SizeController?
     /// Padded tokens that a batch must not exceed, learned from running out of memory.
-    private(set) var ceiling: Int?
+    var ceiling: Int?
     /// Tokens of a batch when its size is not adaptive.
     private(set) var most: Int
     /// Averages over batches: tokens of a sequence, and the length that a token is part of.
@@ -21,10 +21,6 @@ struct DeviceAccount: Sendable {
     mutating func setMost(_ most: Int) {
         self.most = most
         controller?.setMost(most)
-    }
-
-    mutating func lower(_ ceiling: Int) {
-        self.ceiling = min(ceiling, self.ceiling ?? ceiling)
     }
 
     mutating func record(_ outcome: BatchPlanner.Outcome, inFlight: Int) {

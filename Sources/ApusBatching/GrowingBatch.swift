@@ -8,6 +8,19 @@ struct BatchBounds: Sendable {
     var maxPadding = Int.max
     /// A time that the batch is predicted to stay within.
     var time: (seconds: Double, cost: CostModel)?
+
+    /// Padding that a batch takes on while much waits, as a part of its budget.
+    private static let paddingPart = 0.03
+
+    /// Padding that is worth having a batch fuller when so many tokens wait. The more waits, the choosier: what does not fit this batch well
+    /// will fit another.
+    func padding(waiting tokens: Int) -> Int {
+        let backlog = Double(tokens) / Double(tokenBudget)
+        guard backlog > 1 else { return .max }
+        return max(leastPadding, Int(exactly: (Double(tokenBudget) / (backlog * backlog)).rounded()) ?? tokenBudget)
+    }
+
+    var leastPadding: Int { Int(exactly: (Double(tokenBudget) * Self.paddingPart).rounded(.up)) ?? tokenBudget }
 }
 
 /// A batch while sequences are added to it. The first always fits.
@@ -15,7 +28,7 @@ struct GrowingBatch: Sendable {
     private(set) var ids: [Int] = []
     private(set) var shape = BatchShape()
     private(set) var longest = 0
-    let bounds: BatchBounds
+    private(set) var bounds: BatchBounds
 
     init(_ bounds: BatchBounds) {
         self.bounds = bounds
@@ -32,6 +45,11 @@ struct GrowingBatch: Sendable {
         next.add(tokens, longest: longest)
         guard next.padding <= bounds.maxPadding else { return false }
         return bounds.time.map { $0.cost.seconds(next) <= $0.seconds } ?? true
+    }
+
+    /// From now on so much padding may be added to what there is.
+    mutating func allow(padding: Int) {
+        bounds.maxPadding = shape.padding.saturatingAdd(padding)
     }
 
     /// Tokens of padding that a sequence would add.

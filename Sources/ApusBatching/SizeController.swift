@@ -12,7 +12,7 @@ package struct SizeController: Sendable {
     /// Parts of the target that a batch may take: below the first the budget may grow, above the second it may shrink, for late answers.
     private static let quickBatch = 0.4
     private static let slowBatch = 0.55
-    /// A budget that no batch comes near to is not what limits.
+    /// A budget that no batch comes near to, nor to within a sequence, is not what limits.
     private static let fullBatch = 0.7
 
     private let target: Double
@@ -65,7 +65,7 @@ package struct SizeController: Sendable {
     private mutating func decide(inFlight: Int) {
         let run = runSeconds / Double(batches) / target
         let latency = latencies.isEmpty ? run : percentile95 / target
-        let isBinding = Double(largest) >= Self.fullBatch * size
+        let isBinding = Double(largest) >= Self.fullBatch * size || Double(largest) + (length ?? 0) > size
         if latency < 0.8 {
             if isBinding { resize(1.25, inFlight) }
         } else if latency > 1.2 {

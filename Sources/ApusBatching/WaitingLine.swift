@@ -98,22 +98,39 @@ struct WaitingLine: Sendable {
 
     /// Takes the seed of `priority` and then, as long as they fit, those nearest to it in length: of the same class first, then of more
     /// urgent ones, which ride along. Never of less urgent ones, which would make the batch longer for those who matter more.
-    mutating func takeBatch(_ priority: Priority, within bounds: BatchBounds) -> GrowingBatch {
+    mutating func takeBatch(_ priority: Priority, within bounds: BatchBounds) -> (batch: GrowingBatch, taken: [WaitingItem]) {
         var batch = GrowingBatch(bounds)
         guard let seed = classes[priority.rawValue].seed(), let first = classes[priority.rawValue].remove(seed.id, served: true) else {
-            return batch
+            return (batch, [])
         }
         batch.add(first.item)
-        charge([first], to: priority)
+        var taken = [first] + classes[priority.rawValue].fill(&batch, ofClient: seed.client)
+        batch.allow(padding: bounds.maxPadding)
         for place in (0...priority.rawValue).reversed() where classes[place].count > 0 && !batch.isFull {
-            charge(classes[place].fill(&batch, around: first.bucket), to: Priority.allCases[place])
+            taken += classes[place].fill(&batch, around: first.bucket)
         }
-        return batch
+        for waiting in taken { virtual[waiting.item.priority.rawValue] += work(waiting) }
+        return (batch, taken)
     }
 
-    private mutating func charge(_ taken: [WaitingItem], to priority: Priority) {
-        let tokens = taken.reduce(0.0) { $0 + Double(max($1.item.tokens, 1)) }
-        virtual[priority.rawValue] += tokens / shares[priority.rawValue]
+    /// Puts back what was taken and did not run, at its old age. `items` are those of `taken` that are still wanted, as they are now.
+    mutating func giveBack(_ taken: [WaitingItem], as items: [BatchPlanner.Item], ageBound: Int) {
+        let current = Dictionary(items.map { ($0.id, $0) }) { first, _ in first }
+        for var waiting in taken {
+            let place = waiting.item.priority.rawValue
+            virtual[place] -= work(waiting)
+            classes[place].takeBackService(of: waiting)
+            guard let item = current[waiting.item.id] else { continue }
+            waiting.item = item
+            let bound = waiting.enqueued.saturatingAdd(ageBound)
+            waiting.due = min(item.deadline ?? bound, bound)
+            classes[item.priority.rawValue].insert(waiting)
+        }
+    }
+
+    /// Virtual time that an item costs its class.
+    private func work(_ waiting: WaitingItem) -> Double {
+        Double(max(waiting.item.tokens, 1)) / shares[waiting.item.priority.rawValue]
     }
 
     /// The deadline of a waiting item, which may be none; nil when it does not wait.

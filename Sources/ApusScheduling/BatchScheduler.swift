@@ -177,10 +177,13 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
     }
 
     private func start(_ launches: [State.Launch]) {
+        // Lanes first: an answer may bring the next request before the rest of this is done.
+        for case .batch(let run) in launches {
+            run.replica.lanes.submit(model, weight: weight) { self.lane(run, waited: $0) }
+        }
         for launch in launches {
             switch launch {
-            case .batch(let run):
-                run.replica.lanes.submit(model, weight: weight) { self.lane(run, waited: $0) }
+            case .batch: break
             case .answer(let continuation, let result):
                 continuation.resume(returning: result)
             case .expired(let count):

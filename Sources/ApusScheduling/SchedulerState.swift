@@ -272,7 +272,16 @@ struct SchedulerState<Work: BatchWork>: Sendable {
 
     /// The batch of `run` waited for another model's: its inputs go back and the lane chooses anew.
     mutating func chooseAnew(_ run: LaneRun, now: Int) -> [Launch] {
-        return [.batch(run)]
+        var items: [BatchPlanner.Item] = []
+        for unit in run.inputs {
+            guard let current = pending[unit.id], !current.askers.isEmpty else {
+                _ = remove(unit.id)
+                continue
+            }
+            pending[unit.id]?.isRunning = false
+            items.append(current.item)
+        }
+        return apply(planner.relaunch(run.lane, items: items, now: now), now: now)
     }
 
     mutating func deliver(_ run: LaneRun, _ shape: BatchShape, _ outputs: [Work.Output], started: Int, ended: Int) -> [Launch] {

@@ -124,12 +124,6 @@ import Testing
         #expect(planner.laneFinished(0, now: 25) == [.expire(ids: [2]), .launch(lane: 0, ids: [1])])
     }
 
-    @Test func limitsBelowOneAreRefused() {
-        #expect(throws: ApusError.self) { try BatchPolicy(tokenBudget: 0) }
-        #expect(throws: ApusError.self) { try BatchPolicy(tokenBudget: 1 << 30) }
-        #expect(throws: ApusError.self) { try BatchPolicy(maxBatchSize: -1) }
-        #expect(throws: ApusError.self) { try BatchPolicy(maxQueuedTokens: 0) }
-    }
 
     @Test func aLaneThatIsRemovedTakesNoMoreAndANewOneStartsAtOnce() throws {
         var planner = try planner()

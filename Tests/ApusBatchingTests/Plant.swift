@@ -25,8 +25,10 @@ final class Plant {
     private(set) var now = 0
     /// Seconds of a batch on a lane.
     var cost: (BatchShape, Int) -> Double
-    /// What a client sends when it gets an answer.
+    /// What a client sends after an answer.
     var reply: (BatchPlanner.Item, Plant) -> [BatchPlanner.Item] = { _, _ in [] }
+    /// Nanoseconds from an answer to the reply.
+    var thinkTime = 0
     var onBatch: (Batch) -> Void = { _ in }
     private(set) var batches: [Batch] = []
     private(set) var items: [Int: BatchPlanner.Item] = [:]
@@ -95,14 +97,14 @@ final class Plant {
         for id in batch.ids { answered[id] = now }
         batches.append(batch)
         onBatch(batch)
-        for id in batch.ids {
-            guard let item = items[id] else { continue }
-            let next = reply(item, self)
-            if !next.isEmpty { enqueue(next) }
-        }
         let outcome = BatchPlanner.Outcome(
             shape: batch.shape, nanoseconds: batch.end - batch.start, latencies: batch.ids.map { now - enqueued[$0, default: now] })
         apply(planner.laneFinished(batch.lane, outcome, now: now))
+        for id in batch.ids {
+            guard let item = items[id] else { continue }
+            let next = reply(item, self)
+            if !next.isEmpty { send(next, at: now + thinkTime) }
+        }
     }
 
     private func apply(_ actions: [BatchPlanner.Action]) {
