@@ -34,6 +34,15 @@ package struct HostTensor: Sendable, Equatable {
         }
     }
 
+    /// Bytes of the elements stored.
+    package var byteCount: Int {
+        switch elements {
+        case .float32(let values): values.count * MemoryLayout<Float>.stride
+        case .int32(let values): values.count * MemoryLayout<Int32>.stride
+        case .int64(let values): values.count * MemoryLayout<Int64>.stride
+        }
+    }
+
     package var float32: [Float]? {
         if case .float32(let values) = elements { values } else { nil }
     }

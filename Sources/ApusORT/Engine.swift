@@ -71,6 +71,12 @@ package final class Engine: Sendable {
         hostMemory = memory
     }
 
+    /// Has blocks as large as those of the engine's arenas go back to the system as soon as they are freed. For processes that do nothing
+    /// but run models: it is a setting of all of their memory.
+    package static func mapLargeBlocks() {
+        ApusMapLargeBlocks()
+    }
+
     /// Hands memory that was freed back to the system, where the C library keeps it otherwise (glibc).
     package static func returnFreedPages() {
         ApusReturnFreedPages()

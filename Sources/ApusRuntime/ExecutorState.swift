@@ -10,6 +10,7 @@ final class ExecutorState: Sendable {
     let profiler = StepProfiler()
     private let closed = Atomic<Bool>(false)
     private let roster = Guarded(Roster())
+    private let keeper: MemoryKeeper
 
     private struct Roster {
         var models: [WeakModel] = []
@@ -22,6 +23,13 @@ final class ExecutorState: Sendable {
 
     init(device: DeviceID) {
         self.device = device
+        let roster = roster
+        keeper = MemoryKeeper { roster.withLock { $0.models.compactMap(\.model) } }
+    }
+
+    /// - Parameter bytes: of the step's tensors.
+    func stepEnded(bytes: Int) {
+        keeper.stepEnded(bytes: bytes)
     }
 
     func close() {

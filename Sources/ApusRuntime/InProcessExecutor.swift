@@ -16,9 +16,9 @@ package final class InProcessExecutor: Executor {
     private let provider: ExecutionProvider
     private let graphs: any GraphSource
     private let state: ExecutorState
-    private let lanes: Lanes
+    private let lanes: LaneThreads
     /// Loading packs every weight and takes a good part of a second: that is no lane's business.
-    private let loader: Lanes
+    private let loader: LaneThreads
     /// Bytes that the device may use, 0 where the engine cannot know.
     private let totalBytes: Int
 
@@ -33,11 +33,17 @@ package final class InProcessExecutor: Executor {
         self.graphs = graphs
         state = ExecutorState(device: settings.device)
         totalBytes = settings.memoryLimitBytes ?? (settings.device.kind.computesOnCPU ? HostMemory.current.bytes : 0)
-        lanes = Lanes(count: settings.lanes, name: "apus-\(settings.device.kind.rawValue)\(settings.device.index)")
-        loader = Lanes(count: 1, name: "apus-load")
+        lanes = LaneThreads(count: settings.lanes, name: "apus-\(settings.device.kind.rawValue)\(settings.device.index)")
+        loader = LaneThreads(count: 1, name: "apus-load")
     }
 
     package var engineVersion: String { engine.version }
+
+    /// To be called by processes that do nothing but run models, before they begin: memory that models give back then goes back to the system
+    /// wholly. It is a setting of all of the process's memory, which is not a library's to change.
+    package static func ownProcess() {
+        Engine.mapLargeBlocks()
+    }
 
     /// Throws, besides what ``Executor`` says, `provider_incomplete` where the assignment is to be strict.
     package func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel {

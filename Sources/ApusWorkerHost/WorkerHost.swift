@@ -20,6 +20,7 @@ package enum WorkerHost {
 
         /// The engine in this process.
         package static func engine(_ settings: ExecutorSettings) throws(ApusError) -> Hosted {
+            InProcessExecutor.ownProcess()
             let executor = try InProcessExecutor(settings, graphs: CheckpointGraphs())
             return Hosted(executor, engineVersion: executor.engineVersion)
         }

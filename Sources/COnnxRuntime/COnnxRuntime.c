@@ -43,6 +43,12 @@ ApusOrtOpenResult ApusOrtOpen(const char *path, const OrtApi **api, const char *
     return *api != NULL ? ApusOrtOpened : ApusOrtTooOld;
 }
 
+void ApusMapLargeBlocks(void) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
 void ApusReturnFreedPages(void) {
 #ifdef __GLIBC__
     malloc_trim(0);

@@ -65,6 +65,11 @@ typedef enum ApusOrtOpenResult {
 ApusOrtOpenResult ApusOrtOpen(const char *path, const OrtApi *_Nullable *_Nonnull api,
                               const char *_Nullable *_Nonnull version, char *reason, size_t reason_capacity);
 
+/// Has the C library of this process take blocks of 1 MiB and more from the system one by one, so that they go back when they are freed.
+/// glibc begins so, but moves the border up to 32 MiB with every such block that is freed; what is freed below it at the end of a thread's
+/// heap is kept even by `malloc_trim`.
+void ApusMapLargeBlocks(void);
+
 /// Hands memory that was freed in this process back to the system; does nothing where the C library does so by itself.
 void ApusReturnFreedPages(void);
 
