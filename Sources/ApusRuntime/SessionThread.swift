@@ -1,4 +1,5 @@
 package import ApusErrors
+import ApusExecution
 import Dispatch
 
 /// The one thread on which all runs of a session happen, one after the other, while their callers wait.
@@ -7,10 +8,10 @@ import Dispatch
 /// stream that freed it: a session whose runs come from changing threads grows with every run (microsoft/onnxruntime#29351). And runs
 /// that overlap on one session can be handed each other's memory, which ends in CUDA error 700 and a dead process (#32342).
 package final class SessionThread: Sendable {
-    private let lane: Lanes
+    private let lane: LaneThreads
 
     package init(name: String) {
-        lane = Lanes(count: 1, name: name)
+        lane = LaneThreads(count: 1, name: name)
     }
 
     /// Runs `work` and hands out what it returns or throws. Must not be called on the thread itself.

@@ -1,4 +1,5 @@
 import ApusErrors
+import ApusExecution
 import ApusORT
 import ApusTensor
 import Foundation
@@ -17,7 +18,7 @@ final class StepProfiler: Sendable {
     }
 
     /// Starts to take down `steps` steps. Files are written on `writer`.
-    func begin(steps: Int, device: DeviceID, directory: String, writer: Lanes) throws(ApusError) {
+    func begin(steps: Int, device: DeviceID, directory: String, writer: LaneThreads) throws(ApusError) {
         guard (1...Self.maxSteps).contains(steps) else {
             throw ApusError(.invalidValue, "\(steps) steps cannot be profiled, 1 to \(Self.maxSteps) can", place: "steps")
         }

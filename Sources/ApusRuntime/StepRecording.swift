@@ -1,4 +1,5 @@
 import ApusErrors
+import ApusExecution
 import ApusORT
 import ApusTensor
 import Foundation
@@ -35,11 +36,11 @@ final class StepRecording: Sendable {
     private let folder: ProfileFolder
     private let origin = ContinuousClock.now
     private let began = Date()
-    private let writer: Lanes
+    private let writer: LaneThreads
     private let state = Guarded(State())
 
     /// Throws `file_unwritable` when the folder for the profiles cannot be made.
-    init(steps: Int, device: DeviceID, directory: String, writer: Lanes) throws(ApusError) {
+    init(steps: Int, device: DeviceID, directory: String, writer: LaneThreads) throws(ApusError) {
         self.steps = steps
         self.device = device
         self.writer = writer

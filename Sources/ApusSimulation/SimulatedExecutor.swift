@@ -14,8 +14,8 @@ package final class SimulatedExecutor: Executor, @unchecked Sendable {
     private let clock: any SimulationClock
     private let faults: (any FaultInjector)?
     private let died: @Sendable (DeviceFailure) -> Void
-    private let lanes: SimulatedLanes
-    private let loader: SimulatedLanes
+    private let lanes: LaneThreads
+    private let loader: LaneThreads
     // Guarded by `lock`.
     private let lock = NSLock()
     private var cause: DeviceFailure?
@@ -34,8 +34,8 @@ package final class SimulatedExecutor: Executor, @unchecked Sendable {
         self.clock = clock
         self.faults = faults
         self.died = died
-        self.lanes = SimulatedLanes(count: laneCount, name: "sim-\(device)")
-        loader = SimulatedLanes(count: 1, name: "sim-load-\(device)")
+        self.lanes = LaneThreads(count: laneCount, name: "sim-\(device)")
+        loader = LaneThreads(count: 1, name: "sim-load-\(device)")
     }
 
     /// How the simulated worker ended; nil while it lives.

@@ -36,8 +36,13 @@ package final class WorkerExecutor: Executor {
         self.process = process
         engineVersion = hello.engineVersion
         let device = process.settings.device
-        lanes = LaneThreads(Array(process.channels.dropFirst()), name: "apus-\(device.kind.rawValue)\(device.index)")
-        loader = LaneThreads(Array(process.channels.prefix(1)), name: "apus-load")
+        lanes = Self.threads(for: Array(process.channels.dropFirst()), name: "apus-\(device.kind.rawValue)\(device.index)")
+        loader = Self.threads(for: Array(process.channels.prefix(1)), name: "apus-load")
+    }
+
+    /// One thread for each channel. No engine runs on them.
+    private static func threads(for channels: [WorkerChannel], name: String) -> LaneThreads {
+        LaneThreads(count: channels.count, name: name, stackBytes: 1 << 20) { WorkerChannel.current = channels[$0] }
     }
 
     deinit {

@@ -90,7 +90,8 @@ package struct FleetRecovery: Sendable {
         return away.allSatisfy { $0.fallback == .permanent } ? .permanent : .temporary
     }
 
-    /// Nobody serves: starts the CPU, or gives up where there is none. At once when no device is expected back, else after a while.
+    /// Nobody serves: starts the CPU, or gives up where there is none. At once when no device is expected back, or
+    /// not soon and there is no CPU to start, else after a while.
     private func rescue(_ plan: inout RemedyPlan, _ intended: [Member], _ standbys: [Member], _ now: Int) {
         let idle = standbys.filter { !$0.isStarted }.map(\.device)
         guard standbys.isEmpty || !idle.isEmpty else { return }
@@ -98,7 +99,9 @@ package struct FleetRecovery: Sendable {
         // Without a stand-in, requests wait for a worker that is on its way, or soon will be, however long it loads.
         let soon = now.addingSaturated(patience.wholeNanoseconds)
         if standbys.isEmpty, expected.contains(where: { $0.fallback == .none || $0.startsAt.map { $0 <= soon } ?? false }) { return }
-        if let since = expected.compactMap(\.awaySince).max() {
+        // With nobody on the way and nobody to start, a wait would only put the refusal off.
+        let isFarOff = standbys.isEmpty && expected.allSatisfy { $0.startsAt != nil }
+        if !isFarOff, let since = expected.compactMap(\.awaySince).max() {
             let time = since.addingSaturated(patience.wholeNanoseconds)
             guard time <= now else {
                 plan.nextLook = time

@@ -121,6 +121,9 @@ import Testing
         #expect(!plan(startsAt: 503, now: 500).isHopeless)
         #expect(plan(startsAt: 504, now: 500).isHopeless)
         #expect(plan(startsAt: nil, now: 500).isHopeless)
+        // However short it has been away.
+        #expect(!plan(startsAt: 4, now: 1).isHopeless)
+        #expect(plan(startsAt: 5, now: 1).isHopeless)
     }
 
     @Test func aWorkerIsOnItsWayFromTheDeathOfTheLastUntilItServes() {
