@@ -56,6 +56,18 @@ package protocol LoadedModel: Sendable {
     /// `inputs` are matched by name, `output` is a place in ``outputs``. Throws `engine_failure`, `out_of_memory` and the device's
     /// own failures.
     func run(_ inputs: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor
+
+    /// The same with several outputs, each a place in ``outputs``, handed out in the order in which they are named.
+    func run(_ inputs: [String: HostTensor], outputs: [Int], memory: WorkingMemory) throws(ApusError) -> [HostTensor]
+}
+
+extension LoadedModel {
+    /// One step for each output, for models that hand out one at a time.
+    package func run(_ inputs: [String: HostTensor], outputs: [Int], memory: WorkingMemory) throws(ApusError) -> [HostTensor] {
+        var results: [HostTensor] = []
+        for output in outputs { results.append(try run(inputs, output: output, memory: memory)) }
+        return results
+    }
 }
 
 /// What becomes of the memory that a step computed in.

@@ -49,7 +49,7 @@ extension Session {
         guard !outputNames.isEmpty else { return }
         let options = try RunOptions.shrinking(engine, arenas: provider.arenas)
         do throws(ApusError) {
-            if let output = try start(arguments, 0, options) { OrtReleaseValue(engine.api, output) }
+            for case let output? in try start(arguments, [0], options) { OrtReleaseValue(engine.api, output) }
         } catch where error.message.contains("terminate flag") {
             return
         }

@@ -58,44 +58,50 @@ package final class Session: @unchecked Sendable {
 
     /// Runs the model on the calling thread.
     ///
-    /// `inputs` are in the order of ``inputNames``; their bytes are read during the call only. The output at `index` of
-    /// ``outputNames`` is handed to `receive` with its type, its shape and its bytes, which are valid during the call only.
-    /// With `profile`, a trace of the run is written to a file whose name begins with it, where that can be written.
+    /// `inputs` are in the order of ``inputNames``; their bytes are read during the call only. The outputs at `places` of
+    /// ``outputNames`` are handed to `receive` one after the other, each with its place, its type, its shape and its bytes, which are
+    /// valid during the call only. With `profile`, a trace of the run is written to a file whose name begins with it, where that can be
+    /// written.
     package func run<Result>(
-        _ inputs: [TensorArgument], output index: Int, profile: String? = nil,
-        receive: (ElementType, _ shape: [Int], UnsafeRawBufferPointer) throws(ApusError) -> Result
-    ) throws(ApusError) -> Result {
-        guard inputs.count == inputNames.count, outputNames.indices.contains(index) else {
+        _ inputs: [TensorArgument], outputs places: [Int], profile: String? = nil,
+        receive: (_ place: Int, ElementType, _ shape: [Int], UnsafeRawBufferPointer) throws(ApusError) -> Result
+    ) throws(ApusError) -> [Result] {
+        guard inputs.count == inputNames.count, !places.isEmpty, places.allSatisfy(outputNames.indices.contains) else {
             throw ApusError(
                 .engineFailure, "the model has \(inputNames.count) inputs and \(outputNames.count) outputs, \(inputs.count) inputs were given")
         }
         var arguments = TensorValues(engine)
         for input in inputs { try arguments.add(borrowing: input) }
         let options: RunOptions? = if let profile { try .profiling(engine, prefix: profile) } else { nil }
-        let result = try start(arguments, index, options)
-        defer { if let result { OrtReleaseValue(engine.api, result) } }
-        guard let result else { throw ApusError(.engineFailure, "output '\(outputNames[index])' was not produced") }
-        let (elementType, shape) = try type(of: result, index)
-        guard let count = ElementCount.bytes(of: shape, elementType) else {
-            throw ApusError(.engineFailure, "output '\(outputNames[index])' has the impossible shape \(shape)")
+        let values = try start(arguments, places, options)
+        defer { for case let value? in values { OrtReleaseValue(engine.api, value) } }
+        var results: [Result] = []
+        results.reserveCapacity(places.count)
+        for (index, value) in zip(places, values) {
+            guard let value else { throw ApusError(.engineFailure, "output '\(outputNames[index])' was not produced") }
+            let (elementType, shape) = try type(of: value, index)
+            guard let count = ElementCount.bytes(of: shape, elementType) else {
+                throw ApusError(.engineFailure, "output '\(outputNames[index])' has the impossible shape \(shape)")
+            }
+            var data: UnsafeMutableRawPointer?
+            try engine.check(OrtGetTensorMutableData(engine.api, value, &data))
+            results.append(try receive(index, elementType, shape, UnsafeRawBufferPointer(start: data, count: count)))
         }
-        var data: UnsafeMutableRawPointer?
-        try engine.check(OrtGetTensorMutableData(engine.api, result, &data))
-        return try receive(elementType, shape, UnsafeRawBufferPointer(start: data, count: count))
+        return results
     }
 
     /// One run with `options`; the caller releases what it returns.
     func start(
-        _ arguments: borrowing TensorValues, _ index: Int, _ options: RunOptions?
-    ) throws(ApusError) -> OpaquePointer? {
+        _ arguments: borrowing TensorValues, _ places: [Int], _ options: RunOptions?
+    ) throws(ApusError) -> [OpaquePointer?] {
         defer { withExtendedLifetime(options) {} }
-        var result: OpaquePointer?
-        let names = [outputPointers.pointers[index]]
+        var results = [OpaquePointer?](repeating: nil, count: places.count)
+        let names = places.map { outputPointers.pointers[$0] }
         try engine.check(
             OrtRun(
                 engine.api, handle.pointer, options?.handle, inputPointers.pointers, arguments.handles, arguments.handles.count,
-                names, 1, &result))
-        return result
+                names, names.count, &results))
+        return results
     }
 
     private func type(of value: OpaquePointer, _ index: Int) throws(ApusError) -> (ElementType, [Int]) {

@@ -27,6 +27,8 @@ struct SessionHandle: ~Copyable {
 
     deinit {
         OrtReleaseSession(engine.api, pointer)
+        // Packed weights and the tables of a graph are small pieces, which the C library would keep.
+        Engine.returnFreedPages()
     }
 
     borrowing func inputNames() throws(ApusError) -> [String] {

@@ -41,8 +41,16 @@ final class SessionModel: LoadedModel {
     }
 
     func run(_ tensors: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
-        guard let thread else { return try step(tensors, output, memory) }
-        return try thread.perform { () throws(ApusError) in try self.step(tensors, output, memory) }
+        guard let result = try run(tensors, outputs: [output], memory: memory).first else {
+            throw ApusError(.engineFailure, "there is no output \(output)", place: name)
+        }
+        return result
+    }
+
+    /// One run of the engine, however many outputs.
+    func run(_ tensors: [String: HostTensor], outputs: [Int], memory: WorkingMemory) throws(ApusError) -> [HostTensor] {
+        guard let thread else { return try step(tensors, outputs, memory) }
+        return try thread.perform { () throws(ApusError) in try self.step(tensors, outputs, memory) }
     }
 
     /// What the session holds of its device's memory.
@@ -57,8 +65,8 @@ final class SessionModel: LoadedModel {
     }
 
     private func step(
-        _ tensors: [String: HostTensor], _ output: Int, _ memory: WorkingMemory
-    ) throws(ApusError) -> HostTensor {
+        _ tensors: [String: HostTensor], _ outputs: [Int], _ memory: WorkingMemory
+    ) throws(ApusError) -> [HostTensor] {
         try state.requireOpen()
         var ordered: [HostTensor] = []
         ordered.reserveCapacity(inputs.count)
@@ -75,23 +83,24 @@ final class SessionModel: LoadedModel {
         }
         let ticket = state.profiler.next()
         defer { ticket?.finish(model: self) }
-        let result = try withArguments(ordered[...], []) { arguments throws(ApusError) in
-            try session.run(arguments, output: output, profile: ticket?.prefix) { type, shape, bytes throws(ApusError) in
-                try self.hostTensor(output, type, shape, bytes)
+        let results = try withArguments(ordered[...], []) { arguments throws(ApusError) in
+            try session.run(arguments, outputs: outputs, profile: ticket?.prefix) { place, type, shape, bytes throws(ApusError) in
+                try self.hostTensor(place, type, shape, bytes)
             }
         }
         // The result is there; memory that could not be given back is no reason to lose it.
         if memory == .released { try? session.releaseUnusedMemory() }
-        return result
+        state.stepEnded(bytes: ordered.reduce(0) { $0 + $1.byteCount } + results.reduce(0) { $0 + $1.byteCount })
+        return results
     }
 
     /// Opens the storage of one tensor after the other, so that all stay in place while `body` runs.
     private func withArguments(
         _ tensors: ArraySlice<HostTensor>, _ arguments: [TensorArgument],
-        _ body: ([TensorArgument]) throws(ApusError) -> HostTensor
-    ) throws(ApusError) -> HostTensor {
+        _ body: ([TensorArgument]) throws(ApusError) -> [HostTensor]
+    ) throws(ApusError) -> [HostTensor] {
         guard let tensor = tensors.first else { return try body(arguments) }
-        let next = { (bytes: UnsafeRawBufferPointer) throws(ApusError) -> HostTensor in
+        let next = { (bytes: UnsafeRawBufferPointer) throws(ApusError) -> [HostTensor] in
             // The engine wants an address even for a tensor without elements.
             let data = bytes.baseAddress ?? UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
             let argument = TensorArgument(tensor.elementType, tensor.shape, data: data, byteCount: bytes.count)
@@ -138,8 +147,8 @@ final class SessionModel: LoadedModel {
 extension Array {
     /// `withUnsafeBytes` for bodies that throw `ApusError`: the standard one erases the type.
     fileprivate func withUnsafeBytes(
-        throwing body: (UnsafeRawBufferPointer) throws(ApusError) -> HostTensor
-    ) throws(ApusError) -> HostTensor {
+        throwing body: (UnsafeRawBufferPointer) throws(ApusError) -> [HostTensor]
+    ) throws(ApusError) -> [HostTensor] {
         let result = withUnsafeBytes { bytes in
             Result { () throws(ApusError) in try body(bytes) }
         }

@@ -56,7 +56,7 @@ package final class FaultingExecutor: Executor {
 
     package func shutdown() async { await executor.shutdown() }
 
-    fileprivate func run(_ step: () throws(ApusError) -> HostTensor) throws(ApusError) -> HostTensor {
+    fileprivate func run<Answer>(_ step: () throws(ApusError) -> Answer) throws(ApusError) -> Answer {
         try checkPresent()
         let fault = StepOrigin.isLane ? schedule.faultForNextStep() : nil
         if let ending = fault?.ending { throw failure(ending) }
@@ -88,5 +88,9 @@ private struct FaultingModel: LoadedModel {
 
     func run(_ inputs: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
         try executor.run { () throws(ApusError) in try model.run(inputs, output: output, memory: memory) }
+    }
+
+    func run(_ inputs: [String: HostTensor], outputs: [Int], memory: WorkingMemory) throws(ApusError) -> [HostTensor] {
+        try executor.run { () throws(ApusError) in try model.run(inputs, outputs: outputs, memory: memory) }
     }
 }
