@@ -90,12 +90,16 @@ package final class Fleet: Sendable {
         for device in state.withLockedValue({ $0.order }) where device.kind == .cuda { metrics.sampleMissing(of: device) }
     }
 
-    /// Ends all executors. What they still run fails with `device_unavailable`.
+    /// Ends all executors and lets go of the models. What still runs fails with `device_unavailable`, what waits with `shutting_down`.
     package func shutdown() async {
         ticking.withLockedValue { $0?.cancel() }
         let executors = state.withLockedValue { $0.stop() }
         await withDiscardingTaskGroup { group in
             for executor in executors { group.addTask { await executor.shutdown() } }
+        }
+        for model in currentModels {
+            model.refuse(with: ApusError(.shuttingDown, "the devices were shut down"))
+            remove(model)
         }
         wakeWaiters()
     }

@@ -18,7 +18,7 @@ package final class DeviceLanes: Sendable {
         var weight = 1.0
         /// Weighted nanoseconds of lane time.
         var served = 0.0
-        var batches: [Batch] = []
+        var batches: [(waited: Bool, batch: Batch)] = []
         var running = 0
 
         var isActive: Bool { running > 0 || !batches.isEmpty }
@@ -28,14 +28,17 @@ package final class DeviceLanes: Sendable {
         var free: Int
         var tenants: [String: Tenant] = [:]
 
-        /// The next batch of whoever is furthest behind, and whose it is.
-        mutating func next() -> (tenant: String, batch: Batch)? {
+        /// The next batch of whoever is furthest behind, and whose it is. Without one the lane is free.
+        mutating func next() -> (tenant: String, waited: Bool, batch: Batch)? {
             let waiting = tenants.filter { !$0.value.batches.isEmpty }
             guard let name = waiting.min(by: { ($0.value.served, $0.key) < ($1.value.served, $1.key) })?.key,
-                let batch = tenants[name]?.batches.removeFirst()
-            else { return nil }
+                let next = tenants[name]?.batches.removeFirst()
+            else {
+                free += 1
+                return nil
+            }
             tenants[name]?.running += 1
-            return (name, batch)
+            return (name, next.waited, next.batch)
         }
 
         mutating func finished(_ name: String, nanoseconds: Int) {
@@ -65,34 +68,34 @@ package final class DeviceLanes: Sendable {
                 tenant.served = max(tenant.served, present)
             }
             let starts = state.free > 0
-            if starts {
-                state.free -= 1
-                tenant.running += 1
-            } else {
-                tenant.batches.append(batch)
-            }
+            if starts { state.free -= 1 }
+            tenant.batches.append((waited: !starts, batch))
             state.tenants[model] = tenant
             return starts
         }
         guard starts else { return }
-        executor.submit { [self] in run(model, batch) }
+        // The batch is not captured: a thread may keep the last thing it did, and with it the model.
+        executor.submit { [self] in runBatches() }
     }
 
-    /// On a lane's thread: this batch and, as long as others wait, theirs.
-    private func run(_ model: String, _ batch: @escaping Batch) {
-        var (model, batch, waited) = (model, batch, false)
-        while true {
-            let began = clock.now
-            batch(waited)
-            let ended = clock.now
-            let next = state.withLockedValue { state in
-                state.finished(model, nanoseconds: ended - began)
-                let next = state.next()
-                if next == nil { state.free += 1 }
-                return next
-            }
-            guard let next else { return }
-            (model, batch, waited) = (next.tenant, next.batch, true)
+    /// Forgets `model` once nothing of it waits or runs on a lane, and then holds nothing of it any more.
+    package func leave(_ model: String) async {
+        while state.withLockedValue({ $0.tenants[model]?.isActive == true }) { try? await Task.sleep(for: .milliseconds(2)) }
+        state.withLockedValue { $0.tenants[model] = nil }
+    }
+
+    /// On a lane's thread, as long as anything waits.
+    private func runBatches() {
+        while let (model, nanoseconds) = runNext() {
+            state.withLockedValue { $0.finished(model, nanoseconds: nanoseconds) }
         }
+    }
+
+    /// Nil when nothing waits. What the batch holds has gone when this returns.
+    private func runNext() -> (model: String, nanoseconds: Int)? {
+        guard let next = state.withLockedValue({ $0.next() }) else { return nil }
+        let began = clock.now
+        next.batch(next.waited)
+        return (next.tenant, clock.now - began)
     }
 }
