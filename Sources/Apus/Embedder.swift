@@ -1,6 +1,7 @@
 import ApusBatching
 import ApusEmbeddings
 public import ApusErrors
+import ApusScheduling
 public import ApusTensor
 
 /// Turns text into vectors, in this process.
@@ -10,7 +11,8 @@ public import ApusTensor
 /// let vectors = try await embedder.embed(["A swift sleeps on the wing.", "GPUs do not."])
 /// ```
 ///
-/// One embedder serves any number of tasks at once; what they ask at the same moment shares batches.
+/// One embedder serves any number of tasks at once; what they ask at the same moment shares batches. ``ModelRuntime`` puts several models on the
+/// same devices.
 public final class Embedder: Sendable {
     /// The name of the model.
     public var model: String { ready.name }
@@ -24,16 +26,11 @@ public final class Embedder: Sendable {
     public var devices: [DeviceID] { ready.devices }
 
     private let ready: ReadyModel
-    private let room: EngineRoom
+    private let owner: OwnedRoom
 
-    private init(_ ready: ReadyModel, _ room: EngineRoom) {
+    init(_ ready: ReadyModel, _ owner: OwnedRoom) {
         self.ready = ready
-        self.room = room
-    }
-
-    deinit {
-        let room = room
-        Task { await room.shutdown() }
+        self.owner = owner
     }
 
     /// Loads a model and proves it against its known answer.
@@ -41,43 +38,53 @@ public final class Embedder: Sendable {
     /// - Parameters:
     ///   - model: The path of a model directory, or the name of an installed model.
     ///   - precision: ``Precision/auto`` or ``Precision/fp32`` on a CPU.
+    ///   - batching: How texts that are asked for at the same moment become batches.
     ///   - installation: Where the engine and installed models are looked for.
     ///   - execution: In this process, or in workers that can fail without it.
     /// - Throws: ``ApusError`` with a code such as `engine_missing`, `model_not_found`, `invalid_checkpoint`,
-    ///   `unsupported_model`, `invalid_tokenizer` or `unsupported_precision`.
+    ///   `unsupported_model`, `invalid_tokenizer`, `unsupported_precision`, or `invalid_value` for the batching.
     public static func load(
-        _ model: String = Installation.defaultModel, precision: Precision = .auto, installation: Installation = Installation(),
-        execution: Execution = .inProcess
+        _ model: String = Installation.defaultModel, precision: Precision = .auto, batching: Batching = .dynamic(),
+        installation: Installation = Installation(), execution: Execution = .inProcess
     ) async throws(ApusError) -> Embedder {
         let directory = try installation.modelDirectory(model)
-        let room = try EngineRoom(installation: installation, execution: execution)
-        do throws(ApusError) {
-            return Embedder(try await room.load(directory: directory, precision: precision, policy: try BatchPolicy()), room)
-        } catch {
-            await room.shutdown()
-            throw error
-        }
+        let policy = try batching.policy()
+        let owner = OwnedRoom(try EngineRoom(installation: installation, execution: execution))
+        return Embedder(try await owner.room.load(directory: directory, precision: precision, policy: policy), owner)
     }
 
     /// Embeds any number of texts; the vectors come in their order, each of ``dimensions`` elements.
     ///
-    /// Texts longer than ``maxTokens`` are cut at the right, which ``embedWithDetails(_:)`` reports.
-    public func embed(_ texts: [String]) async throws(ApusError) -> [[Float]] {
-        try await embedWithDetails(texts).map(\.vector)
+    /// Texts longer than ``maxTokens`` are cut at the right, which ``embedWithDetails(_:priority:deadline:)`` reports.
+    ///
+    /// - Parameters:
+    ///   - priority: Whose turn it is where the batching knows classes.
+    ///   - deadline: When the answer stops being of use; nil waits for ever.
+    /// - Throws: `cancelled` when the surrounding task is, `deadline_exceeded`, `overloaded`, `model_unloaded`, `no_device`, and the engine's
+    ///   failures.
+    public func embed(
+        _ texts: [String], priority: RequestPriority = .medium, deadline: ContinuousClock.Instant? = nil
+    ) async throws(ApusError) -> [[Float]] {
+        try await embedWithDetails(texts, priority: priority, deadline: deadline).map(\.vector)
     }
 
     /// Embeds one text: ``dimensions`` elements.
-    public func embed(_ text: String) async throws(ApusError) -> [Float] {
-        try await embed([text]).first ?? []
+    public func embed(
+        _ text: String, priority: RequestPriority = .medium, deadline: ContinuousClock.Instant? = nil
+    ) async throws(ApusError) -> [Float] {
+        try await embed([text], priority: priority, deadline: deadline).first ?? []
     }
 
     /// Embeds texts and tells of each how its vector was made.
-    public func embedWithDetails(_ texts: [String]) async throws(ApusError) -> [Embedding] {
+    public func embedWithDetails(
+        _ texts: [String], priority: RequestPriority = .medium, deadline: ContinuousClock.Instant? = nil
+    ) async throws(ApusError) -> [Embedding] {
+        let options = BatchOptions(deadline: deadline, priority: priority.batching)
         var embeddings: [Embedding] = []
         embeddings.reserveCapacity(texts.count)
         for start in stride(from: 0, to: texts.count, by: Self.window) {
             let texts = texts[start..<min(start + Self.window, texts.count)]
-            let result = try await ready.embedder.embed(texts.map { .text($0) })
+            let result = try await ready.embedder.embed(texts.map { .text($0) }, options: options)
             let width = result.sequences.dimensions
             for (row, count) in result.tokenCounts.enumerated() {
                 embeddings.append(

@@ -6,6 +6,7 @@ package import ApusErrors
 package import ApusExecution
 package import ApusFleet
 import ApusGraph
+import ApusORT
 import ApusScheduling
 package import ApusTensor
 import ApusTokenizers
@@ -20,12 +21,13 @@ package final class EngineRoom: Sendable {
     package let metrics: DeviceMetrics
     /// What each device's memory is promised to.
     package let memory: DeviceMemoryBook
+    let optimization: LoadRequest.Optimization
+    let logger: Logger
+    /// Who shares which device's lanes.
+    let lanes = LaneBook()
+    let ceilings: BatchCeilings
     private let source: any ExecutorSource
     private let answers: KnownAnswerStore
-    private let optimization: LoadRequest.Optimization
-    /// Who shares which device's lanes.
-    private let lanes = LaneBook()
-    private let ceilings: BatchCeilings
 
     /// Finds the engine and starts the devices of `plan`; nil is one CPU device with a lane for each core. Throws `engine_missing`.
     package init(
@@ -35,6 +37,7 @@ package final class EngineRoom: Sendable {
         let library = try installation.engineLibrary()
         self.installation = installation
         self.optimization = optimization
+        self.logger = logger
         engineLibrary = library
         answers = KnownAnswerStore(directory: installation.cacheDirectory("known-answers"))
         source = execution.source(engineLibrary: library)
@@ -89,6 +92,17 @@ package final class EngineRoom: Sendable {
         return ready
     }
 
+    /// Takes a model out of service while others serve: what it had accepted is answered, then its memory goes back to the system. Throws
+    /// `model_not_found`.
+    package func unload(_ name: String) async throws(ApusError) {
+        try await fleet.unload(name)
+    }
+
+    /// Hands memory that this process no longer uses back to the system.
+    func returnFreedPages() {
+        Engine.returnFreedPages()
+    }
+
     /// Ends the devices. What still runs fails.
     package func shutdown() async {
         await fleet.shutdown()
@@ -102,31 +116,51 @@ package final class EngineRoom: Sendable {
             throw ApusError(.wrongAnswer, "the known answer holds no vector", place: name)
         }
         let metrics = BatchMetrics(model: name)
-        let (ceilings, precision) = (ceilings, checkpoint.servedPrecision)
-        let scheduler = BatchScheduler<SentenceEncoder>(
-            model: name, policy: policy, weight: weight, metrics: metrics, observer: fleet
-        ) { device, tokens in
-            ceilings.store(tokens, .init(weights: weights, device: device, precision: precision))
-        }
+        let precision = checkpoint.servedPrecision
+        let scheduler: BatchScheduler<SentenceEncoder> = scheduler(
+            name, policy, weight: weight, metrics: metrics, weights: weights, precision: precision)
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, dimensions: dimensions, metrics: metrics, maxTokens: maxTokens, scheduler: scheduler)
-        let placed = PlacedEncoder(name: name, checkpoint, tokenizer, answer, embedder: embedder, optimization: optimization, only: device,
-            memory: memory, needs: ModelMemory(checkpoint, policy: policy, maxTokens: embedder.maxTokens), lanes: lanes,
-            ceilings: ceilings, weights: weights)
+        let recipe = EncoderRecipe(
+            checkpoint: checkpoint, tokenizer: tokenizer, answer: answer, optimization: optimization, dimensions: dimensions)
+        let placed = PlacedModel(
+            name: name, recipe, scheduler: scheduler, precision: precision,
+            needs: ModelMemory(checkpoint, policy: policy, maxTokens: embedder.maxTokens), weights: weights,
+            room: .init(memory: memory, lanes: lanes, ceilings: ceilings), only: device)
         try await fleet.add(placed)
-        return ReadyModel(placed, directory: checkpoint.directory, precision: checkpoint.servedPrecision, weightsSHA256: weights)
+        return ReadyModel(placed, embedder, directory: checkpoint.directory, precision: precision, weightsSHA256: weights)
     }
 
-    /// What the plain fp32 graph computes on the CPU, in an executor that is gone afterwards with all its memory.
+    /// The queue of one model, which remembers how large its batches may become.
+    func scheduler<Work: BatchWork>(
+        _ name: String, _ policy: BatchPolicy, weight: Double, metrics: BatchMetrics, weights: String, precision: Precision
+    ) -> BatchScheduler<Work> {
+        let ceilings = ceilings
+        return BatchScheduler(model: name, policy: policy, weight: weight, metrics: metrics, observer: fleet) { device, tokens in
+            ceilings.store(tokens, .init(weights: weights, device: device, precision: precision))
+        }
+    }
+
+    /// What the plain fp32 graph computes on the CPU.
     private func reference(_ checkpoint: Checkpoint, _ tokenizer: Tokenizer) async throws(ApusError) -> ApusEmbeddings.KnownAnswer {
-        let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
-        let executor = try await source.executor(settings, faults: nil) { _, _ in }
-        let result: Result<ApusEmbeddings.KnownAnswer, ApusError>
-        do throws(ApusError) {
+        try await withReferenceExecutor { executor throws(ApusError) in
             let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
             let maxTokens = checkpoint.maxTokens
-            result = .success(
-                try await executor.prepare { () throws(ApusError) in try ApusEmbeddings.KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens) })
+            return try await executor.prepare { () throws(ApusError) in
+                try ApusEmbeddings.KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens)
+            }
+        }
+    }
+
+    /// Hands `body` a CPU to compute references on, in an executor that is gone afterwards with all its memory.
+    func withReferenceExecutor<Value: Sendable>(
+        _ body: (any Executor) async throws(ApusError) -> Value
+    ) async throws(ApusError) -> Value {
+        let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
+        let executor = try await source.executor(settings, faults: nil) { _, _ in }
+        let result: Result<Value, ApusError>
+        do throws(ApusError) {
+            result = .success(try await body(executor))
         } catch {
             result = .failure(error)
         }

@@ -10,15 +10,15 @@ package struct ReadyModel: Sendable {
     /// What it really runs in.
     package let precision: Precision
     package let weightsSHA256: String
-    private let placed: PlacedEncoder
+    private let placed: PlacedModel<EncoderRecipe>
 
-    init(_ placed: PlacedEncoder, directory: String, precision: Precision, weightsSHA256: String) {
+    init(_ placed: PlacedModel<EncoderRecipe>, _ embedder: TextEmbedder, directory: String, precision: Precision, weightsSHA256: String) {
         self.placed = placed
+        self.embedder = embedder
         self.directory = directory
         self.precision = precision
         self.weightsSHA256 = weightsSHA256
         name = placed.name
-        embedder = placed.embedder
     }
 
     /// The devices that take its work now.
