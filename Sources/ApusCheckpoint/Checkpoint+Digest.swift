@@ -7,13 +7,7 @@ extension Checkpoint {
     ///
     /// The files are read in pieces and not through the mapping, so that their pages do not count as this process's memory.
     package func weightsSHA256() throws(ApusError) -> String {
-        var digest = SHA256()
-        for path in weightFiles {
-            try Self.add(path, to: &digest)
-        }
-        let digits = Array("0123456789abcdef".utf8)
-        let text = digest.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
-        return String(decoding: text, as: UTF8.self)
+        try WeightFiles.sha256(weightFiles)
     }
 
     private var weightFiles: [String] {
@@ -24,6 +18,23 @@ extension Checkpoint {
             }
         for case .dense(let dense) in modules { paths.append(dense.weight.owner.path) }
         return paths
+    }
+}
+
+extension ONNXFile {
+    /// SHA-256 of the file and then of those beside it that hold tensors, as 64 lowercase hexadecimal digits. Throws `file_unreadable`.
+    package func sha256() throws(ApusError) -> String {
+        try WeightFiles.sha256([path] + externalFiles)
+    }
+}
+
+private enum WeightFiles {
+    static func sha256(_ paths: [String]) throws(ApusError) -> String {
+        var digest = SHA256()
+        for path in paths { try add(path, to: &digest) }
+        let digits = Array("0123456789abcdef".utf8)
+        let text = digest.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+        return String(decoding: text, as: UTF8.self)
     }
 
     private static let pieceSize = 1 << 20

@@ -1,0 +1,15 @@
+import ApusErrors
+import ApusExecution
+import ApusScheduling
+
+/// How a model comes onto a device, and how it proves itself there.
+protocol ModelRecipe: Sendable {
+    associatedtype Work: BatchWork
+
+    /// Loads the model onto `executor`. Throws the model's own errors and the device's failures.
+    func load(onto executor: any Executor) async throws(ApusError) -> Work
+
+    /// The lowest cosine of what `work` computes to what it should; nil for an answer that cannot be compared. Blocks the calling thread, which
+    /// is none of Swift's cooperative pool.
+    func lowestCosine(of work: Work) throws(ApusError) -> Double?
+}

@@ -1,0 +1,154 @@
+import ApusErrors
+import ApusExecution
+import ApusFleet
+import ApusScheduling
+import ApusTensor
+import NIOConcurrencyHelpers
+
+/// One model on all the devices that it is put on.
+final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
+    /// What models of one room share.
+    struct Room: Sendable {
+        let memory: DeviceMemoryBook
+        let lanes: LaneBook
+        let ceilings: BatchCeilings
+    }
+
+    let name: String
+    let assignedDevice: DeviceID?
+    let scheduler: BatchScheduler<Recipe.Work>
+    private let recipe: Recipe
+    private let precision: Precision
+    private let room: Room
+    private let needs: ModelMemory
+    /// SHA-256 of the weights.
+    private let weights: String
+    /// Tokens of a batch where the policy names no budget; nil leaves it to the device.
+    private let tokenBudget: Int?
+    private let state = NIOLockedValueBox(State())
+
+    private struct State {
+        var loaded: [ObjectIdentifier: (device: DeviceID, work: Recipe.Work)] = [:]
+        /// By device, of the latest proof.
+        var cosines: [DeviceID: Double] = [:]
+        var isRetired = false
+    }
+
+    init(
+        name: String, _ recipe: Recipe, scheduler: BatchScheduler<Recipe.Work>, precision: Precision, needs: ModelMemory, weights: String,
+        tokenBudget: Int? = nil, room: Room, only assignedDevice: DeviceID? = nil
+    ) {
+        self.name = name
+        self.recipe = recipe
+        self.scheduler = scheduler
+        self.precision = precision
+        self.needs = needs
+        self.weights = weights
+        self.tokenBudget = tokenBudget
+        self.room = room
+        self.assignedDevice = assignedDevice
+    }
+
+    /// The latest proofs: the lowest cosine to the known answer.
+    var cosines: [DeviceID: Double] { state.withLockedValue { $0.cosines } }
+
+    /// The model where it was loaded first; nil while it is nowhere.
+    var anyWork: Recipe.Work? { state.withLockedValue { $0.loaded.values.min { $0.device < $1.device }?.work } }
+
+    func load(onto executor: any Executor) async throws(ApusError) {
+        guard work(on: executor) == nil else { return }
+        try room.memory.admit(name, needs, on: executor.device)
+        do throws(ApusError) {
+            let work = try await recipe.load(onto: executor)
+            let isWanted = state.withLockedValue { state in
+                if !state.isRetired { state.loaded[ObjectIdentifier(executor)] = (executor.device, work) }
+                return !state.isRetired
+            }
+            guard isWanted else { throw .unloaded(name) }
+        } catch {
+            room.memory.release(name, on: executor.device)
+            throw error
+        }
+    }
+
+    func prove(on executor: any Executor) async throws(ApusError) -> Double {
+        guard let work = work(on: executor) else {
+            throw ApusError(.deviceUnavailable, "\(name) is not loaded on \(executor.device)")
+        }
+        let recipe = recipe
+        let cosine = try await executor.prepare { () throws(ApusError) in try recipe.lowestCosine(of: work) }
+        let floor = precision.knownAnswerFloor
+        guard let cosine, cosine >= floor else {
+            throw ApusError(
+                .wrongAnswer,
+                "the known answer on \(executor.device) has a cosine of \(cosine.map { "\($0)" } ?? "no number") to the plain graph's, \(floor) or more is wanted",
+                place: name, advice: "Try --precision fp32, another engine version, and `apus doctor`")
+        }
+        state.withLockedValue { $0.cosines[executor.device] = cosine }
+        return cosine
+    }
+
+    func unload(from executor: any Executor) {
+        let isLast = state.withLockedValue { state in
+            guard state.loaded.removeValue(forKey: ObjectIdentifier(executor)) != nil else { return false }
+            state.cosines[executor.device] = nil
+            return !state.loaded.values.contains { $0.device == executor.device }
+        }
+        if isLast { room.memory.release(name, on: executor.device) }
+    }
+
+    func retire() async {
+        await scheduler.drain(refusing: .unloaded(name))
+        state.withLockedValue { $0.isRetired = true }
+        // The last batch was answered a moment before its lane let go of the model.
+        await room.lanes.leave(name)
+    }
+
+    func open(on executor: any Executor, share: Double, fallback: FallbackStage) {
+        guard let work = work(on: executor) else { return }
+        scheduler.open(
+            Replica(
+                executor: executor, work: work, lanes: room.lanes.lanes(of: executor), precision: precision, tokenBudget: tokenBudget,
+                ceiling: room.ceilings.ceiling(.init(weights: weights, device: executor.device, precision: precision)), fallback: fallback,
+                share: share))
+    }
+
+    func isOpen(on device: DeviceID) -> Bool { scheduler.openDevices.contains(device) }
+
+    func close(_ device: DeviceID) {
+        scheduler.close(device)
+        state.withLockedValue { $0.cosines[device] = nil }
+    }
+
+    func adjust(_ device: DeviceID, share: Double, fallback: FallbackStage) {
+        scheduler.adjust(device, share: share, fallback: fallback)
+    }
+
+    func setCapacity(_ capacity: Double) { scheduler.setCapacity(capacity) }
+
+    func refuse(with error: ApusError) { scheduler.refuse(with: error) }
+
+    func expireWaiting() { scheduler.expireWaiting() }
+
+    private func work(on executor: any Executor) -> Recipe.Work? {
+        state.withLockedValue { $0.loaded[ObjectIdentifier(executor)]?.work }
+    }
+}
+
+extension ApusError {
+    /// What those are told who ask for a model that was taken out of service.
+    static func unloaded(_ model: String) -> ApusError {
+        ApusError(.modelUnloaded, "the model was unloaded", place: model, advice: "Load it again, or ask for another model")
+    }
+}
+
+extension Precision {
+    /// The lowest cosine to the plain graph at which a model of this precision counts as right.
+    var knownAnswerFloor: Double {
+        switch self {
+        case .fp32, .fp16, .bf16, .auto: 0.9999
+        case .int8: 0.99
+        case .int4: 0.95
+        }
+    }
+}
