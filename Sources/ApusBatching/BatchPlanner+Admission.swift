@@ -1,4 +1,4 @@
-import ApusErrors
+package import ApusErrors
 
 extension BatchPlanner {
     /// A queue never closes further than this part of it, so that a short absence of all devices refuses nobody.
@@ -32,7 +32,18 @@ extension BatchPlanner {
         guard let pace = tokensPerSecond else { return nil }
         let load = load(priority, adding: 0)
         if load.own == 0, load.ahead == 0, !idleLanes.isEmpty { return 0 }
-        return load.seconds(pace) + secondsUntilIdle(now: now)
+        return (load.seconds(pace) + secondsUntilIdle(now: now)) * waitFactor.value
+    }
+
+    /// Nanoseconds that an item enqueued now would wait if everything went as the costs say; 0 while nothing is known.
+    func predictedWait(_ priority: Priority, now: Int) -> Int {
+        guard let seconds = estimatedWait(priority: priority, now: now) else { return 0 }
+        return Int(exactly: (min(seconds / waitFactor.value, 1e6) * 1e9).rounded()) ?? 0
+    }
+
+    /// Throws unless an item that came now might wait: a look before anything is made of a request.
+    package func admitAny(_ priority: Priority, client: Int, deadline: Int?, now: Int) throws(ApusError) {
+        try admit([Item(id: 0, tokens: 1, deadline: deadline, priority: priority, client: client)], now: now)
     }
 
     /// Throws unless `items` may wait.
@@ -133,6 +144,17 @@ extension BatchPlanner {
         }
         guard count > 0, known > 0, known.isFinite else { return nil }
         return known / Double(count) * Double(lanes.count)
+    }
+
+    /// Nanoseconds that whatever starts now will take at least, as far as that can be trusted: with more waiting than a batch holds, those of a full
+    /// batch, else those of one with next to nothing in it.
+    var leastRun: Int {
+        guard let device = lanes.values.lazy.map(\.device).min(), let account = accounts[device], account.cost.isTrusted else { return 0 }
+        var seconds = account.cost.fixed
+        if waiting.tokens > account.budget, let pace = account.secondsPerToken(maxCount: policy.maxBatchSize) {
+            seconds = max(seconds, pace * Double(account.budget))
+        }
+        return Int(exactly: (min(max(0, seconds), 1e6) * 1e9).rounded()) ?? 0
     }
 
     /// Predicted seconds until the first lane is idle.

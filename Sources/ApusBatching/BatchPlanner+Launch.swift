@@ -5,6 +5,9 @@ extension BatchPlanner {
     private static let highMemory = 10_000_000_000
     /// Of the high class's latency target, what a batch of low work may take meanwhile.
     private static let lowPart = 0.25
+    /// Budgets behind the seed from which sequences may overtake to fill a batch of their length: enough to choose from that
+    /// little is padded.
+    private static let windowBudgets = 48
     /// Mean intervals between arrivals without one, after which no more is expected: chance leaves one gap in twenty that long.
     private static let patience = 3.0
 
@@ -26,6 +29,7 @@ extension BatchPlanner {
             guard let priority = waiting.nextClass(burst: burst(state)) else { break }
             let (batch, taken) = waiting.takeBatch(priority, within: bounds(state, priority, now: now))
             guard !batch.ids.isEmpty else { break }
+            for waiting in taken { waitFactor.record(predicted: waiting.predicted, from: waiting.enqueued, to: now) }
             occupy(lane, batch, taken, now: now)
             actions.append(.launch(lane: lane, ids: batch.ids))
         }
@@ -73,7 +77,8 @@ extension BatchPlanner {
         // Work that idle lanes could share is shared: half the work on each of two lanes is done in half the time.
         let others = max(0, idleLanes.count - 1)
         bounds.tokenBudget = min(budget, max(1, waiting.tokens.saturatingAdd(others) / (others + 1)))
-        bounds.maxPadding = bounds.padding(waiting: waiting.tokens(priority))
+        bounds.window = window(lane)
+        bounds.maxPadding = bounds.padding(waiting: min(waiting.tokens(priority), bounds.window))
         if let cost = cost(device: lane.device) {
             // Padding is never to cost more than another batch would.
             if cost.isTrusted, cost.perPadding > 0 {
@@ -92,6 +97,8 @@ extension BatchPlanner {
     private func expectsHigh(now: Int) -> Bool {
         waiting.count(.high) > 0 || lastHighArrival.map { now < $0.saturatingAdd(Self.highMemory) } ?? false
     }
+
+    func window(_ lane: Lane) -> Int { budget(lane).saturatingMultiply(Self.windowBudgets) }
 
     /// What no batch on `lane` may exceed.
     func limits(_ lane: Lane) -> BatchBounds {

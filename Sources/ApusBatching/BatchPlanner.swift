@@ -21,6 +21,7 @@ package struct BatchPlanner: Sendable {
     var secluded: [Int: Int] = [:]
     var accounts: [Int: DeviceAccount] = [:]
     var arrivals = ArrivalRate()
+    var waitFactor = WaitFactor()
     var lastHighArrival: Int?
     /// When the caller will call ``tick(now:)``.
     var pendingWake: Int?
@@ -76,8 +77,10 @@ package struct BatchPlanner: Sendable {
     ) throws(ApusError) -> [Action] {
         let items = items.map(Self.bounded)
         if admission == .new { try admit(items, now: now) }
+        var predictions: [Priority: Int] = [:]
+        for item in items where predictions[item.priority] == nil { predictions[item.priority] = predictedWait(item.priority, now: now) }
         for item in items {
-            waiting.append(item, now: now, ageBound: ageBound)
+            waiting.append(item, now: now, ageBound: ageBound, predicted: predictions[item.priority] ?? 0)
             if item.priority == .high { lastHighArrival = now }
         }
         arrivals.record(items.count, present: presentCount, now: now)
@@ -124,8 +127,11 @@ package struct BatchPlanner: Sendable {
         dropExpired(now: now) + launch(now: now)
     }
 
+    /// What cannot be done by its deadline any more counts as expired: running it would only make others late, too.
     mutating func dropExpired(now: Int) -> [Action] {
-        var expired = waiting.removeExpired(now: now)
+        let late = waiting.removeExpired(now: now.saturatingAdd(leastRun))
+        for gone in late { waitFactor.record(predicted: gone.predicted, from: gone.enqueued, to: now, isOver: false) }
+        var expired = late.map(\.item.id)
         for index in replays.indices {
             expired += replays[index].items.filter { $0.isExpired(now) }.map(\.id)
             replays[index].items.removeAll { $0.isExpired(now) }

@@ -137,7 +137,10 @@ struct ClassLine: Sendable {
 
     /// Adds to `batch` what fits, the nearest in length to `bucket` first, in the order of start tags within a length. Costs what is added
     /// plus a few words per kilotoken of the lengths between, whatever waits.
-    mutating func fill(_ batch: inout GrowingBatch, around bucket: Int) -> [WaitingItem] {
+    ///
+    /// Only what has its start tag up to `horizon` may overtake: otherwise common lengths would run long before their turn and rare ones at the
+    /// end of theirs, and a request is answered when the last of its sequences is.
+    mutating func fill(_ batch: inout GrowingBatch, around bucket: Int, horizon: Int) -> [WaitingItem] {
         var taken: [WaitingItem] = []
         var above = bucket
         var below = bucket
@@ -154,7 +157,8 @@ struct ClassLine: Sendable {
             case (let up?, let down?): upIsNearer = batch.padding(of: up.item.tokens) <= batch.padding(of: down.item.tokens)
             }
             guard let (candidate, place) = upIsNearer ? up : down else { return taken }
-            if batch.fits(candidate.tokens), let waiting = remove(candidate.id, served: true) {
+            let mayOvertake = items[candidate.id].map { $0.tag <= horizon } ?? false
+            if mayOvertake, batch.fits(candidate.tokens), let waiting = remove(candidate.id, served: true) {
                 batch.add(candidate)
                 taken.append(waiting)
             } else if upIsNearer {

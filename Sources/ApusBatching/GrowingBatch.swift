@@ -4,6 +4,8 @@ struct BatchBounds: Sendable {
     /// Tokens when every sequence is padded to the longest.
     var paddedBudget: Int
     var maxCount: Int
+    /// Tokens behind the seed from which sequences may overtake for their length.
+    var window = Int.max
     /// Tokens of padding.
     var maxPadding = Int.max
     /// A time that the batch is predicted to stay within.

@@ -5,6 +5,8 @@ struct WaitingItem: Sendable {
     var ticket: Int
     /// Nanoseconds.
     var enqueued: Int
+    /// Nanoseconds that it was predicted to wait.
+    var predicted = 0
     /// When it is due: its deadline, or the age at which anything is due.
     var due: Int
     /// Start tag: the virtual time of its client, in tokens, at which it would run if every client were served in turn.

@@ -39,14 +39,16 @@ struct WaitingLine: Sendable {
         return nil
     }
 
-    mutating func append(_ item: BatchPlanner.Item, now: Int, ageBound: Int) {
+    mutating func append(_ item: BatchPlanner.Item, now: Int, ageBound: Int, predicted: Int) {
         let place = item.priority.rawValue
         if classes[place].count == 0 {
             advance()
             virtual[place] = max(virtual[place], clock)
         }
         let bound = now.saturatingAdd(ageBound)
-        classes[place].insert(WaitingItem(item: item, ticket: nextTicket, enqueued: now, due: min(item.deadline ?? bound, bound)))
+        classes[place].insert(
+            WaitingItem(
+                item: item, ticket: nextTicket, enqueued: now, predicted: predicted, due: min(item.deadline ?? bound, bound)))
         if arrivals.count > 1024, arrivals.count > 4 * count {
             arrivals = arrivals[head...].filter { find($0.id)?.ticket == $0.ticket }
             head = 0
@@ -61,8 +63,8 @@ struct WaitingLine: Sendable {
         return classes[place].remove(id, served: false) != nil
     }
 
-    mutating func removeExpired(now: Int) -> [Int] {
-        classes.indices.flatMap { classes[$0].removeExpired(now: now) }.map(\.item.id)
+    mutating func removeExpired(now: Int) -> [WaitingItem] {
+        classes.indices.flatMap { classes[$0].removeExpired(now: now) }
     }
 
     /// Moves an item to a more urgent class and gives it another deadline. False when it does not wait.
@@ -107,7 +109,8 @@ struct WaitingLine: Sendable {
         var taken = [first] + classes[priority.rawValue].fill(&batch, ofClient: seed.client)
         batch.allow(padding: bounds.maxPadding)
         for place in (0...priority.rawValue).reversed() where classes[place].count > 0 && !batch.isFull {
-            taken += classes[place].fill(&batch, around: first.bucket)
+            let horizon = place == priority.rawValue ? first.tag.saturatingAdd(bounds.window) : .max
+            taken += classes[place].fill(&batch, around: first.bucket, horizon: horizon)
         }
         for waiting in taken { virtual[waiting.item.priority.rawValue] += work(waiting) }
         return (batch, taken)

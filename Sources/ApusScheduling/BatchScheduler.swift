@@ -106,6 +106,14 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
             Result { () throws(ApusError) in try state.begin(count, isPartial: options.isPartial) }
         }.get()
         do throws(ApusError) {
+            // What the queue has no room for is refused before any work is put into it.
+            let deadline = options.deadline.map { clock.nanoseconds(at: $0) }
+            let admitted = state.withLockedValue { state in
+                Result { () throws(ApusError) in
+                    try state.planner.admitAny(options.priority, client: options.client, deadline: deadline, now: clock.now)
+                }
+            }
+            try admitted.get()
             try await enqueueAll(id, count, options, input)
         } catch {
             finish(id, .failure(error))

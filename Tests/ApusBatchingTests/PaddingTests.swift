@@ -21,11 +21,11 @@ import Testing
         )
     }
 
-    @Test(arguments: [(64, 384, 0.6), (200, 384, 0.75), (1000, 384, 0.8), (2000, 4096, 0.8)]) func aSaturatedQueuePadsLittleAndFillsItsBatches(
+    @Test(arguments: [(64, 384, 0.6), (200, 384, 0.75), (1000, 384, 0.75), (2000, 4096, 0.75)]) func aSaturatedQueuePadsLittleAndFillsItsBatches(
         waiting: Int, budget: Int, leastFill: Double
     ) throws {
         let result = try saturated(waiting: waiting, budget: budget)
-        #expect(result.padding <= 0.03, "\(result)")
+        #expect(result.padding <= 0.035, "\(result)")
         #expect(result.fill >= leastFill, "\(result)")
     }
 

@@ -213,7 +213,9 @@ final class RandomSchedule {
             case .launch(let lane, let ids): launch(ids, on: lane)
             case .expire(let ids):
                 for id in ids {
-                    check(items[id]?.deadline.map { $0 <= now } ?? false, "\(id) expired before its deadline")
+                    // What a full batch takes is too late as well.
+                    let full = 3 * cost(BatchShape(count: 1, tokens: 500, padding: 500))
+                    check(items[id]?.deadline.map { $0 <= now + full } ?? false, "\(id) expired before its deadline")
                     end(id, from: .waiting, "expired")
                 }
             case .wake(let time):
