@@ -96,10 +96,6 @@ package final class EngineRoom: Sendable {
     /// `model_not_found`.
     package func unload(_ name: String) async throws(ApusError) {
         try await fleet.unload(name)
-    }
-
-    /// Hands memory that this process no longer uses back to the system.
-    func returnFreedPages() {
         Engine.returnFreedPages()
     }
 

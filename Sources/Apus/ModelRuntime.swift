@@ -92,7 +92,6 @@ public final class ModelRuntime: Sendable {
             throw error
         }
         put(name, nil)
-        owner.room.returnFreedPages()
     }
 
     /// The model of that name. Throws `model_not_found`, and `invalid_value` for a text encoder.

@@ -80,19 +80,19 @@ struct ServeCommand: AsyncParsableCommand {
         let setup = try await ServeSetup.make(
             file: config, environment: ProcessInfo.processInfo.environment, options: options, installation: installation, chaos: chaos)
         setup.announce(logger)
-        let (settings, plan) = (setup.settings, setup.models)
+        let settings = setup.settings
         try await settings.http.checkAddress()
         let room = try EngineRoom(
             installation: installation, plan: setup.planned.fleet, execution: setup.execution, optimization: settings.optimization.level)
         room.metrics.chaos(isActive: chaos != nil)
         let sampling = try setup.sampling(of: room)
-        let catalog = LoadedModels(plan.map { .init(id: $0.id, directory: $0.directory) }, fleet: room.fleet)
+        let catalog = LoadedModels(setup.models, assignments: setup.planned.assignments, room: room, logger: logger)
         let server = HTTPServer(
             configuration: settings.http,
             service: InferenceService(
                 catalog: catalog,
                 devices: ServedDevices(
-                    fleet: room.fleet, models: catalog, chaos: chaos, directory: FileManager.default.currentDirectoryPath),
+                    fleet: room.fleet, memory: room.memory, models: catalog, chaos: chaos, directory: FileManager.default.currentDirectoryPath),
                 limits: settings.limits,
                 access: settings.access),
             limits: settings.limits,
@@ -105,17 +105,7 @@ struct ServeCommand: AsyncParsableCommand {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.runUntilSignalled() }
             group.addTask {
-                for model in plan {
-                    let started = ContinuousClock.now
-                    let ready = try await room.load(
-                        directory: model.directory, precision: model.precision, policy: model.batching, name: model.id,
-                        maxTokens: model.maxTokens, only: setup.planned.assignments[model.id])
-                    catalog.add(ready)
-                    let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
-                    logger.info(
-                        "\(model.id) is ready on \(ready.devices.map(\.description).joined(separator: ", ")) in \(ready.precision.rawValue), \(ready.embedder.dimensions) dimensions, loaded in \(milliseconds) ms")
-                }
-                logger.info("every model gave its known answer")
+                try await catalog.loadAll()
                 // The server ends the group; loading has nothing left to do until then.
                 try await Task.sleep(for: .seconds(.max / 4))
             }

@@ -8,8 +8,11 @@ extension Fleet {
         guard let model = currentModels.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
             throw ApusError(.modelNotFound, "no model of the name '\(name)' is loaded")
         }
-        await model.retire()
-        remove(model)
+        // Carried through, also when whoever asked gives up waiting.
+        await Task {
+            await model.retire()
+            self.remove(model)
+        }.value
     }
 
     /// Whether `model` was not taken off meanwhile.
