@@ -66,8 +66,8 @@ def percentile(values, share):
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def embeddings_request(inputs, encoding="float", close=False):
-    body = json.dumps({"model": DEFAULT_MODEL, "input": inputs, "encoding_format": encoding}, ensure_ascii=False).encode()
+def embeddings_request(inputs, encoding="float", close=False, model=DEFAULT_MODEL):
+    body = json.dumps({"model": model, "input": inputs, "encoding_format": encoding}, ensure_ascii=False).encode()
     head = (f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n" + ("Connection: close\r\n" if close else "") + "\r\n")
     return head.encode() + body

@@ -1,3 +1,4 @@
+import Apus
 import ApusDevices
 import ApusErrors
 import ApusFleet
@@ -7,6 +8,7 @@ import ApusTensor
 /// The devices of a running server as its operator sees them.
 struct ServedDevices: DeviceCatalog {
     let fleet: Fleet
+    let memory: DeviceMemoryBook
     let models: LoadedModels
     /// The script of `--chaos`.
     let chaos: String?
@@ -61,6 +63,8 @@ struct ServedDevices: DeviceCatalog {
 
     private func description(_ device: FleetStatus.Device) -> DeviceDescription {
         var description = DeviceDescription(device)
+        description.memory?.promisedBytes = memory.accounts[device.device]?.taken
+        description.memory?.workerBytes = device.identity.flatMap { ProcessMemory.proportionalBytes(of: $0.pid) }
         description.models = models.served(on: device.device)
         return description
     }

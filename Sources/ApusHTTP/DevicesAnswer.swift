@@ -116,6 +116,8 @@ package enum DevicesAnswer {
         writer.member("max_allocated_mb", megabytes(memory.maxAllocatedBytes))
         writer.member("total_mb", megabytes(memory.totalBytes))
         writer.member("utilization_pct", rounded(memory.utilizationPercent))
+        if let promised = memory.promisedBytes { writer.member("promised_mb", megabytes(promised)) }
+        if let worker = memory.workerBytes { writer.member("worker_mb", megabytes(worker)) }
         writer.endObject()
     }
 

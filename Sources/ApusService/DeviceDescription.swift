@@ -22,6 +22,10 @@ package struct DeviceDescription: Sendable, Equatable {
         package var totalBytes: Int
         /// Allocated in percent of the total, 0 to 100.
         package var utilizationPercent: Double
+        /// What the models on it were promised before they were loaded; nil when no account is kept.
+        package var promisedBytes: Int?
+        /// What the system says its worker takes, files and shared pages in parts; nil without a worker of its own.
+        package var workerBytes: Int?
 
         package init(allocatedBytes: Int, reservedBytes: Int, maxAllocatedBytes: Int, totalBytes: Int, utilizationPercent: Double) {
             self.allocatedBytes = allocatedBytes
