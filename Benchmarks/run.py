@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the benchmarks one after the other and prints their tables.
 
-    run.py [accuracy] [throughput] [http] [latency] [startup] [boundary] [kill] [drain] [overdue] [batching] [idle] [priorities] [overload] [adaptive]
+    run.py [accuracy] [throughput] [http] [latency] [startup] [memory] [boundary] [kill] [drain] [overdue] [batching] [idle] [priorities] [overload] [adaptive]
            [report] [--long | --quick]        (default: all)
 
 Workers are killed for a minute, with --long for ten; with --quick those that can be short are. report writes report.html, which draws latency against
@@ -15,7 +15,7 @@ import sys
 from harness import CORPORA, SCRATCH, THREADS
 
 PROGRAMS = {"accuracy": ["accuracy.py"], "throughput": ["throughput.py"], "http": ["http_throughput.py"], "latency": ["latency.py"],
-            "startup": ["startup_memory.py"], "boundary": ["boundary.py"], "kill": ["kill_workers.py", "--seconds", "60"], "drain": ["drain.py"],
+            "startup": ["startup_memory.py"], "memory": ["memory.py"], "boundary": ["boundary.py"], "kill": ["kill_workers.py", "--seconds", "60"], "drain": ["drain.py"],
             "overdue": ["overdue.py"], "batching": ["dynamic_batching.py"], "idle": ["idle_wait.py"], "priorities": ["priorities.py"],
             "overload": ["overload.py"], "adaptive": ["adaptive.py"], "report": ["report.py"]}
 LONG = {"kill": ["kill_workers.py", "--seconds", "600"]}

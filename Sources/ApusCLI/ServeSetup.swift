@@ -53,6 +53,10 @@ struct ServeSetup {
                 planned.notes.append(.init(.warning, "\(device) could not be tried with \(model.id): \(error)"))
             }
         }
+        if let model = models.first {
+            let trials = SpeedTrials(installation: installation, engineLibrary: library, execution: execution)
+            planned = try planned.sharingCores { trials.best(of: $0, model: model.directory) }
+        }
         planned.notes = finding.notes.map { PlannedFleet.Note(.info, $0) } + planned.notes
         if let chaos { planned = try planned.failing(try ChaosScript(chaos, devices: planned.devices), execution: execution) }
         return ServeSetup(

@@ -38,6 +38,8 @@ package struct ExecutorSettings: Sendable, Equatable {
     package var onlyVisibleUUID: String?
     /// Steps that run at the same time, 1 or more.
     package var lanes: Int
+    /// Threads of each model that compute parts of whatever steps are under way, beside the thread of each lane; 0 has lanes compute alone.
+    package var helpers: Int
     /// Cores that the executor's threads are kept on; empty for any.
     package var cores: [Int]
     /// The engine library, by path.
@@ -59,6 +61,7 @@ package struct ExecutorSettings: Sendable, Equatable {
         self.device = device
         onlyVisibleUUID = nil
         self.lanes = max(1, lanes)
+        helpers = 0
         self.cores = cores
         self.engineLibrary = engineLibrary
         self.providerLibrary = providerLibrary

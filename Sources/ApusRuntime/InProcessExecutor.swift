@@ -5,8 +5,8 @@ package import ApusTensor
 
 /// Runs models on one device from this process.
 ///
-/// Each lane is one thread that computes alone. On a CPU that beats one lane of many threads: nothing is synchronised inside
-/// an operator, and activations stay in the cache of their core. On an accelerator the steps of a model happen one after the other on the
+/// Each lane is one thread, which computes alone unless the settings name helpers. On a CPU that usually beats one lane of many threads:
+/// nothing is synchronised inside an operator, and activations stay in the cache of their core. On an accelerator the steps of a model happen one after the other on the
 /// thread of its session, whatever lane they come from.
 package final class InProcessExecutor: Executor {
     package var device: DeviceID { settings.device }

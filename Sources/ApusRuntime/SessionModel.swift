@@ -22,7 +22,8 @@ final class SessionModel: LoadedModel {
         name = request.name
         self.state = state
         let options = try SessionOptions.open(
-            engine, provider: provider, device: settings.device.description, threads: 1, optimization: request.optimization.level)
+            engine, provider: provider, device: settings.device.description, threads: settings.helpers + 1,
+            optimization: request.optimization.level)
         switch request.source {
         case .checkpoint(let directory, let part):
             let described = try graphs.graph(directory: directory, part)

@@ -9,6 +9,7 @@ extension ExecutorSettings {
         json.member("device", device.description)
         if let onlyVisibleUUID { json.member("only_visible_uuid", onlyVisibleUUID) }
         json.member("lanes", lanes)
+        if helpers > 0 { json.member("helpers", helpers) }
         json.key("cores")
         json.beginArray()
         for core in cores { json.integer(core) }
@@ -40,6 +41,7 @@ extension ExecutorSettings {
             tensorRT: try json.optionalString("tensorrt_cache_directory").map { TensorRT(cacheDirectory: $0) },
             cudaGraphs: try json.choice("cuda_graphs"), tf32: try json.choice("tf32"))
         onlyVisibleUUID = try json.optionalString("only_visible_uuid")
+        helpers = max(0, try json.optionalInteger("helpers") ?? 0)
     }
 }
 

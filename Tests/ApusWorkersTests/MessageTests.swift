@@ -19,12 +19,13 @@ import Testing
             device: DeviceID(.cuda, 7), lanes: 5, cores: [0, 3, 9], engineLibrary: "e", providerLibrary: "p", memoryLimitBytes: 1 << 40,
             assignment: .strict, tensorRT: .init(cacheDirectory: "/c"), cudaGraphs: .on, tf32: .off)
         full.onlyVisibleUUID = "GPU-1"
+        full.helpers = 2
         for settings in [plain, full] {
             let contract = WorkerContract(settings: settings, regionLimit: 123)
             #expect(try crossed(contract.write, WorkerContract.init(reading:)) == contract)
         }
         // A setting that is added must cross too: write it, read it, put it into `full`, and count it here.
-        #expect(Mirror(reflecting: full).children.count == 11)
+        #expect(Mirror(reflecting: full).children.count == 12)
     }
 
     @Test func everyRequestCrosses() throws {

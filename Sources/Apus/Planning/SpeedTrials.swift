@@ -21,6 +21,8 @@ package struct SpeedTrials: Sendable {
     }
 
     private let store: MeasuredScoreStore
+    /// What was measured of the ways to share a CPU device's cores out.
+    let arrangements: MeasuredScoreStore
     private let source: any ExecutorSource
     private let engineLibrary: String
 
@@ -31,6 +33,7 @@ package struct SpeedTrials: Sendable {
 
     package init(installation: Installation, engineLibrary: String, execution: Execution) {
         store = MeasuredScoreStore(path: installation.cacheDirectory("scores").map { "\($0)/scores.json" })
+        arrangements = MeasuredScoreStore(path: installation.cacheDirectory("scores").map { "\($0)/lanes.json" })
         source = execution.source(engineLibrary: engineLibrary)
         self.engineLibrary = engineLibrary
     }
@@ -65,17 +68,18 @@ package struct SpeedTrials: Sendable {
         return outcome
     }
 
-    private func key(_ member: FleetPlan.Member, _ weights: String) -> MeasuredScoreStore.Key {
+    func key(_ member: FleetPlan.Member, _ weights: String) -> MeasuredScoreStore.Key {
         let settings = member.settings
         let cores = settings.cores.map(String.init).joined(separator: ",")
         let name = member.info.uuid.isEmpty ? member.info.name : member.info.uuid
+        let helpers = settings.helpers > 0 ? "+\(settings.helpers)" : ""
         return MeasuredScoreStore.Key(
-            device: "\(settings.device.kind.rawValue) \(name) \(cores) x\(settings.lanes)", driver: member.info.driverVersion ?? "",
+            device: "\(settings.device.kind.rawValue) \(name) \(cores) x\(settings.lanes)\(helpers)", driver: member.info.driverVersion ?? "",
             engine: URL(fileURLWithPath: engineLibrary).resolvingSymlinksInPath().lastPathComponent,
             model: settings.tensorRT == nil ? weights : "\(weights) tensorrt")
     }
 
-    private func measure(_ member: FleetPlan.Member, _ checkpoint: Checkpoint, _ batch: EncoderBatch) async throws(ApusError) -> Double {
+    func measure(_ member: FleetPlan.Member, _ checkpoint: Checkpoint, _ batch: EncoderBatch) async throws(ApusError) -> Double {
         let executor = try await source.executor(member.settings, faults: nil) { _, _ in }
         let result: Result<Double, ApusError>
         do throws(ApusError) {
@@ -124,7 +128,7 @@ package struct SpeedTrials: Sendable {
     }
 
     /// The built-in sentences, over and over.
-    private static func batch(_ checkpoint: Checkpoint) async throws(ApusError) -> EncoderBatch {
+    static func batch(_ checkpoint: Checkpoint) async throws(ApusError) -> EncoderBatch {
         try await BlockingWork.run { () throws(ApusError) in
             let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
             let sequences = ApusEmbeddings.KnownAnswer.sentences.compactMap { sentence -> EncoderBatch.Sequence? in
