@@ -40,11 +40,15 @@ package final class BatchCeilings: Sendable {
     /// Called on lanes: the file is written elsewhere.
     package func store(_ paddedTokens: Int, _ key: Key) {
         known.withLockedValue { $0[key] = .some(paddedTokens) }
+        Task.detached { self.storeNow(paddedTokens, key) }
+    }
+
+    /// Returns when it is written.
+    package func storeNow(_ paddedTokens: Int, _ key: Key) {
+        known.withLockedValue { $0[key] = .some(paddedTokens) }
         guard let path = path(key) else { return }
-        Task.detached {
-            // A full disk costs only a batch that is too large after the next start.
-            try? Data("\(paddedTokens)\n".utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        }
+        // A full disk costs only a batch that is too large after the next start.
+        try? Data("\(paddedTokens)\n".utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
     }
 
     private func path(_ key: Key) -> String? {

@@ -28,6 +28,9 @@ struct GPUBenchmarkCommand: AsyncParsableCommand {
     @Option(help: "Seconds to measure each device and size, at least.")
     var seconds: Double = 2
 
+    @Flag(help: "Find the largest batch that fits on every device instead, and remember it for servers. No time is measured.")
+    var fit = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -58,6 +61,7 @@ struct GPUBenchmarkCommand: AsyncParsableCommand {
             options: devices.map { [ConfigurationOption("--devices", sets: "devices.list", to: [$0])] } ?? [], installation: installation,
             chaos: nil)
         let directory = try installation.modelDirectory(model.model ?? Installation.defaultModel)
+        if fit { return try await findFits(setup.planned.fleet.members.filter { $0.role == .intended }, directory) }
         var table = BenchmarkTable(model: Installation.name(ofDirectory: directory))
         let whole = try FleetPlan.wholeCPU(engineLibrary: try installation.engineLibrary()).members
         // One CPU device with all cores is the baseline already.
