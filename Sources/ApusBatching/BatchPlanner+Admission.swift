@@ -48,7 +48,8 @@ extension BatchPlanner {
 
     /// Throws unless `items` may wait.
     func admit(_ items: [Item], now: Int) throws(ApusError) {
-        let pace = tokensPerSecond
+        // Other models on the device and other programs on the machine are not in the costs; they are in the waits.
+        let pace = tokensPerSecond.map { $0 / max(1, waitFactor.value) }
         for priority in Priority.allCases {
             let wanted = items.filter { $0.priority == priority }
             guard let client = wanted.first?.client else { continue }
@@ -80,12 +81,13 @@ extension BatchPlanner {
         }
         // A flood does not shut out who has little in the queue: for them there is half as much again.
         let isModest = held <= Self.clientPart * room / Double(max(others, 1))
-        guard work > (others > 0 && isModest ? 1 + Self.clientPart : 1) * limit else { return }
+        let allowed = (others > 0 && isModest ? 1 + Self.clientPart : 1) * limit
+        guard work > allowed else { return }
         throw refusal(
             pace == nil
                 ? "\(now.own.saturatingAdd(now.ahead)) tokens are waiting, the limit is \(Int(limit.rounded(.up)))"
                 : "\(Self.milliseconds(work)) ms of \(priority) work would be waiting, the limit is \(Self.milliseconds(limit)) ms",
-            seconds: pace.map { _ in work - limit })
+            seconds: pace.map { _ in work - allowed })
     }
 
     /// Refuses at once what would only expire later, when the estimate can be trusted.
@@ -149,12 +151,16 @@ extension BatchPlanner {
     /// Nanoseconds that whatever starts now will take at least, as far as that can be trusted: with more waiting than a batch holds, those of a full
     /// batch, else those of one with next to nothing in it.
     var leastRun: Int {
-        guard let device = lanes.values.lazy.map(\.device).min(), let account = accounts[device], account.cost.isTrusted else { return 0 }
-        var seconds = account.cost.fixed
-        if waiting.tokens > account.budget, let pace = account.secondsPerToken(maxCount: policy.maxBatchSize) {
-            seconds = max(seconds, pace * Double(account.budget))
+        var least: Double?
+        for device in Set(lanes.values.map(\.device)) {
+            guard let account = accounts[device], account.cost.isTrusted else { return 0 }
+            var seconds = account.cost.fixed
+            if waiting.tokens > account.budget, let pace = account.secondsPerToken(maxCount: policy.maxBatchSize) {
+                seconds = max(seconds, pace * Double(account.budget))
+            }
+            least = min(least ?? seconds, seconds)
         }
-        return Int(exactly: (min(max(0, seconds), 1e6) * 1e9).rounded()) ?? 0
+        return Int(exactly: (min(max(0, least ?? 0), 1e6) * 1e9).rounded()) ?? 0
     }
 
     /// Predicted seconds until the first lane is idle.

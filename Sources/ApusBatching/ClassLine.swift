@@ -82,7 +82,13 @@ struct ClassLine: Sendable {
         buckets.forget(gone.bucket)
         clients[client]?.count -= 1
         clients[client]?.tokens -= gone.item.tokens
-        if served, let before = clients[client]?.served { clients[client]?.served = before.saturatingAdd(gone.item.tokens) }
+        guard let state = clients[client] else { return gone }
+        if served {
+            clients[client]?.served = state.served.saturatingAdd(gone.item.tokens)
+        } else {
+            // What never ran is nothing that the client got: those it sends next do not stand behind it.
+            clients[client]?.tail = max(state.served, state.tail - gone.item.tokens)
+        }
         return gone
     }
 

@@ -119,7 +119,8 @@ struct WaitingLine: Sendable {
     /// Puts back what was taken and did not run, at its old age. `items` are those of `taken` that are still wanted, as they are now.
     mutating func giveBack(_ taken: [WaitingItem], as items: [BatchPlanner.Item], ageBound: Int) {
         let current = Dictionary(items.map { ($0.id, $0) }) { first, _ in first }
-        for var waiting in taken {
+        // The youngest first, so that the oldest ends up in front.
+        for var waiting in taken.sorted(by: { $0.ticket > $1.ticket }) {
             let place = waiting.item.priority.rawValue
             virtual[place] -= work(waiting)
             classes[place].takeBackService(of: waiting)
@@ -128,6 +129,7 @@ struct WaitingLine: Sendable {
             let bound = waiting.enqueued.saturatingAdd(ageBound)
             waiting.due = min(item.deadline ?? bound, bound)
             classes[item.priority.rawValue].insert(waiting)
+            arrivals.insert((item.id, waiting.ticket, waiting.enqueued), at: head)
         }
     }
 

@@ -148,8 +148,9 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
             if let made = try make(row, request, options, input) { chunk.append((row, made)) }
             let last = row == count - 1
             guard last || chunk.count == Self.chunk || clock.now - turnBegan > Self.turn else { continue }
-            guard try enqueue(chunk, admission, request, options, deadline) else { return }
-            if !chunk.isEmpty { admission = .continuing }
+            guard let fresh = try enqueue(chunk, admission, request, options, deadline) else { return }
+            // What joined others' work was not weighed.
+            if fresh > 0 { admission = .continuing }
             chunk.removeAll(keepingCapacity: true)
             if !last { await Task.yield() }
             turnBegan = clock.now
@@ -169,25 +170,25 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
         }
     }
 
-    /// False when the request ended before all of it was made.
+    /// How many wait for a batch of their own; nil when the request ended before all of it was made.
     private func enqueue(
         _ inputs: [(row: Int, input: Work.Input)], _ admission: BatchPlanner.Admission, _ request: Int, _ options: BatchOptions, _ deadline: Int?
-    ) throws(ApusError) -> Bool {
+    ) throws(ApusError) -> Int? {
         let taken = state.withLockedValue { state in
             Result { () throws(ApusError) in
                 try state.enqueue(inputs, admission, request: request, options, deadline: deadline, now: clock.now)
             }
         }
-        guard let taken = try taken.get() else { return false }
+        guard let taken = try taken.get() else { return nil }
         if taken.shared > 0 { metrics.shared(taken.shared) }
         start(taken.launches)
-        return true
+        return taken.fresh
     }
 
     private func start(_ launches: [State.Launch]) {
         // Lanes first: an answer may bring the next request before the rest of this is done.
         for case .batch(let run) in launches {
-            run.replica.lanes.submit(model, weight: weight) { self.lane(run, waited: $0) }
+            run.replica.lanes.submit(model, weight: weight, alone: run.isSuspect) { self.lane(run, waited: $0) }
         }
         for launch in launches {
             switch launch {

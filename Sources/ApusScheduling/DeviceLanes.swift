@@ -14,38 +14,65 @@ package final class DeviceLanes: Sendable {
     private let clock = MonotonicClock()
     private let state: NIOLockedValueBox<State>
 
+    /// A batch in line.
+    private struct Entry {
+        var batch: Batch
+        /// Whether other models had the lanes when it came.
+        var waits: Bool
+        /// Whether nothing may run beside it, of whatever model.
+        var isAlone: Bool
+    }
+
     private struct Tenant {
         var weight = 1.0
         /// Weighted nanoseconds of lane time.
         var served = 0.0
-        var batches: [(waited: Bool, batch: Batch)] = []
+        var entries: [Entry] = []
         var running = 0
 
-        var isActive: Bool { running > 0 || !batches.isEmpty }
+        var isActive: Bool { running > 0 || !entries.isEmpty }
     }
 
     private struct State {
+        /// Lanes without a thread of ours on them.
         var free: Int
+        var running = 0
+        /// Whether what runs wants the device to itself.
+        var isSecluded = false
         var tenants: [String: Tenant] = [:]
 
-        /// The next batch of whoever is furthest behind, and whose it is. Without one the lane is free.
-        mutating func next() -> (tenant: String, waited: Bool, batch: Batch)? {
-            let waiting = tenants.filter { !$0.value.batches.isEmpty }
-            guard let name = waiting.min(by: { ($0.value.served, $0.key) < ($1.value.served, $1.key) })?.key,
-                let next = tenants[name]?.batches.removeFirst()
+        var waiting: Int { tenants.values.reduce(0) { $0 + $1.entries.count } }
+
+        /// The next batch of whoever is furthest behind, and whose it is. Nothing starts before a batch that wants the device to itself, which waits
+        /// until it has. Without one the lane is free.
+        mutating func next() -> (tenant: String, entry: Entry)? {
+            let line = tenants.filter { !$0.value.entries.isEmpty }
+            guard !isSecluded, let name = line.min(by: { ($0.value.served, $0.key) < ($1.value.served, $1.key) })?.key,
+                let first = tenants[name]?.entries.first, !first.isAlone || running == 0
             else {
                 free += 1
                 return nil
             }
+            tenants[name]?.entries.removeFirst()
             tenants[name]?.running += 1
-            return (name, next.waited, next.batch)
+            running += 1
+            isSecluded = first.isAlone
+            return (name, first)
         }
 
-        mutating func finished(_ name: String, nanoseconds: Int) {
-            guard var tenant = tenants[name] else { return }
-            tenant.running -= 1
-            tenant.served += Double(nanoseconds) / tenant.weight
-            tenants[name] = tenant
+        /// Returns how many more lanes may start now, which are taken.
+        mutating func finished(_ name: String, nanoseconds: Int) -> Int {
+            running -= 1
+            if var tenant = tenants[name] {
+                tenant.running -= 1
+                tenant.served += Double(nanoseconds) / tenant.weight
+                tenants[name] = tenant
+            }
+            guard isSecluded else { return 0 }
+            isSecluded = false
+            let more = max(0, min(free, waiting - 1))
+            free -= more
+            return more
         }
     }
 
@@ -58,24 +85,25 @@ package final class DeviceLanes: Sendable {
 
     /// Runs `batch` on a lane: at once where one is free, else when it is the turn of `model`.
     ///
-    /// - Parameter weight: above 0; lane time is shared in proportion.
-    package func submit(_ model: String, weight: Double, _ batch: @escaping Batch) {
+    /// - Parameters:
+    ///   - weight: above 0; lane time is shared in proportion.
+    ///   - alone: whether nothing may run beside it, of whatever model.
+    package func submit(_ model: String, weight: Double, alone: Bool = false, _ batch: @escaping Batch) {
         let starts = state.withLockedValue { state in
             var tenant = state.tenants[model] ?? Tenant()
             tenant.weight = weight.isFinite && weight > 0 ? weight : 1
+            let others = state.tenants.filter { $0.key != model && $0.value.isActive }
             if !tenant.isActive {
-                let present = state.tenants.values.filter(\.isActive).map(\.served).min() ?? tenant.served
-                tenant.served = max(tenant.served, present)
+                tenant.served = max(tenant.served, others.values.map(\.served).min() ?? tenant.served)
             }
             let starts = state.free > 0
             if starts { state.free -= 1 }
-            tenant.batches.append((waited: !starts, batch))
+            tenant.entries.append(Entry(batch: batch, waits: !starts && !others.isEmpty, isAlone: alone))
             state.tenants[model] = tenant
             return starts
         }
         guard starts else { return }
-        // The batch is not captured: a thread may keep the last thing it did, and with it the model.
-        executor.submit { [self] in runBatches() }
+        startLane()
     }
 
     /// Forgets `model` once nothing of it waits or runs on a lane, and then holds nothing of it any more.
@@ -84,18 +112,24 @@ package final class DeviceLanes: Sendable {
         state.withLockedValue { $0.tenants[model] = nil }
     }
 
+    private func startLane() {
+        // The batch is not captured: a thread may keep the last thing it did, and with it the model.
+        executor.submit { [self] in runBatches() }
+    }
+
     /// On a lane's thread, as long as anything waits.
     private func runBatches() {
         while let (model, nanoseconds) = runNext() {
-            state.withLockedValue { $0.finished(model, nanoseconds: nanoseconds) }
+            let more = state.withLockedValue { $0.finished(model, nanoseconds: nanoseconds) }
+            for _ in 0..<more { startLane() }
         }
     }
 
-    /// Nil when nothing waits. What the batch holds has gone when this returns.
+    /// Nil when nothing may start. What the batch holds has gone when this returns.
     private func runNext() -> (model: String, nanoseconds: Int)? {
         guard let next = state.withLockedValue({ $0.next() }) else { return nil }
         let began = clock.now
-        next.batch(next.waited)
+        next.entry.batch(next.entry.waits)
         return (next.tenant, clock.now - began)
     }
 }

@@ -27,33 +27,47 @@ struct PendingInput<Input: BatchInput>: Sendable {
         var failedAlone: DeviceID?
     }
 
+    /// What one more who waits changes for the planner.
+    enum Change {
+        case none
+        case moreUrgent(Priority, deadline: Int?)
+    }
+
+    /// More than these run an input of their own, so that nobody's answer holds up a lane and admission sees them.
+    private static var mostAskers: Int { 256 }
+
     let id: Int
     let input: Input
     let enqueued: Int
     var askers: [Asker]
     var history = History()
     var isRunning = false
+    /// Of the most urgent who waited.
+    private(set) var priority: Priority
+    /// Of the most patient who waited; nil for ever.
+    private(set) var deadline: Int?
 
     init(id: Int, input: Input, asker: Asker) {
         self.id = id
         self.input = input
         enqueued = asker.enqueued
         askers = [asker]
+        priority = asker.priority
+        deadline = asker.deadline
     }
 
-    /// As the planner knows it: as urgent as the most urgent who waits, for as long as the most patient.
+    /// As the planner knows it.
     var item: BatchPlanner.Item {
-        BatchPlanner.Item(
-            id: id, tokens: input.tokens, deadline: deadline, priority: askers.map(\.priority).min() ?? .medium,
-            client: askers.first?.client ?? 0)
+        BatchPlanner.Item(id: id, tokens: input.tokens, deadline: deadline, priority: priority, client: askers.first?.client ?? 0)
     }
 
-    var deadline: Int? {
-        var latest = Int.min
-        for asker in askers {
-            guard let deadline = asker.deadline else { return nil }
-            latest = max(latest, deadline)
-        }
-        return latest
+    /// Somebody else asks for the same; nil when too many do.
+    mutating func join(_ asker: Asker) -> Change? {
+        guard askers.count < Self.mostAskers else { return nil }
+        askers.append(asker)
+        let before = (priority, deadline)
+        priority = min(priority, asker.priority)
+        if let own = deadline, let other = asker.deadline { deadline = max(own, other) } else { deadline = nil }
+        return isRunning || before == (priority, deadline) ? Change.none : .moreUrgent(priority, deadline: deadline)
     }
 }

@@ -21,11 +21,21 @@ struct SchedulerState<Work: BatchWork>: Sendable {
         case ceiling(DeviceID, Int)
     }
 
+    /// What became of inputs that were taken: how many joined equal ones, and how many wait for a batch of their own.
+    struct Enqueued: Sendable {
+        var launches: [Launch]
+        var shared: Int
+        var fresh: Int
+    }
+
     /// One batch on its way to a lane.
     struct LaneRun: Sendable {
         let lane: Int
         let replica: Replica<Work>
         let inputs: [Pending]
+
+        /// Whether it holds an input that ended a worker: when the device fails again, nothing else is to be there.
+        var isSuspect: Bool { inputs.contains { !$0.history.endedWorkersOf.isEmpty } }
 
         /// Those whose deadline has passed.
         func overdue(at now: Int) -> [Pending] {
@@ -123,11 +133,12 @@ struct SchedulerState<Work: BatchWork>: Sendable {
     mutating func enqueue(
         _ inputs: [(row: Int, input: Work.Input)], _ admission: BatchPlanner.Admission, request: Int, _ options: BatchOptions,
         deadline: Int?, now: Int
-    ) throws(ApusError) -> (launches: [Launch], shared: Int)? {
+    ) throws(ApusError) -> Enqueued? {
         guard let open = requests[request], open.isOpen else { return nil }
         if let refusal { throw refusal }
         var launches: [Launch] = []
         var (fresh, shared): ([Int], Int) = ([], 0)
+        let firstFresh = nextID + 1
         for (row, input) in inputs {
             let identity = input.identity
             if let identity, !quarantine.isEmpty, quarantine.contains(identity, now: now) {
@@ -141,13 +152,10 @@ struct SchedulerState<Work: BatchWork>: Sendable {
             }
             let asker = Pending.Asker(
                 request: request, row: row, enqueued: now, deadline: deadline, priority: options.priority, client: options.client)
-            if let identity, let id = byIdentity[identity], var unit = pending[id] {
-                unit.askers.append(asker)
-                pending[id] = unit
+            if let identity, let id = byIdentity[identity], let change = pending[id]?.join(asker) {
                 requests[request]?.waiting.insert(id)
-                if !unit.isRunning, !fresh.contains(id) {
-                    let item = unit.item
-                    planner.promote(id: id, to: item.priority, deadline: item.deadline)
+                if case .moreUrgent(let priority, let deadline) = change, id < firstFresh {
+                    planner.promote(id: id, to: priority, deadline: deadline)
                 }
                 shared += 1
                 continue
@@ -157,11 +165,11 @@ struct SchedulerState<Work: BatchWork>: Sendable {
             if let identity { byIdentity[identity] = nextID }
             fresh.append(nextID)
         }
-        guard !fresh.isEmpty else { return (launches, shared) }
+        guard !fresh.isEmpty else { return Enqueued(launches: launches, shared: shared, fresh: 0) }
         do throws(ApusError) {
             let actions = try planner.enqueue(fresh.compactMap { pending[$0]?.item }, admission, now: now)
             requests[request]?.waiting.formUnion(fresh)
-            return (launches + apply(actions, now: now), shared)
+            return Enqueued(launches: launches + apply(actions, now: now), shared: shared, fresh: fresh.count)
         } catch {
             forget(fresh)
             throw error
@@ -189,10 +197,8 @@ struct SchedulerState<Work: BatchWork>: Sendable {
         guard let open = requests[request], open.isOpen else { return [] }
         var unwanted: [Int] = []
         for id in open.waiting {
-            guard var unit = pending[id] else { continue }
-            unit.askers.removeAll { $0.request == request }
-            pending[id] = unit
-            if unit.askers.isEmpty, !unit.isRunning { unwanted.append(id) }
+            pending[id]?.askers.removeAll { $0.request == request }
+            if let unit = pending[id], unit.askers.isEmpty, !unit.isRunning { unwanted.append(id) }
         }
         let dropped = planner.cancel(unwanted.sorted())
         forget(dropped)
@@ -281,7 +287,15 @@ struct SchedulerState<Work: BatchWork>: Sendable {
             pending[unit.id]?.isRunning = false
             items.append(current.item)
         }
-        return apply(planner.relaunch(run.lane, items: items, now: now), now: now)
+        guard devices[run.lane] == nil else { return apply(planner.relaunch(run.lane, items: items, now: now), now: now) }
+        // The device went while the batch waited for it.
+        if let refusal { return items.flatMap { fail($0.id, refusal) } }
+        return apply(planner.putBack([BatchPlanner.Replay(items, company: run.isSuspect ? .none : .any)], now: now), now: now)
+    }
+
+    /// Ends the requests of all who wait for an input.
+    private mutating func fail(_ id: Int, _ error: ApusError) -> [Launch] {
+        (remove(id)?.askers ?? []).flatMap { close($0.request, .failure(error)) }
     }
 
     mutating func deliver(_ run: LaneRun, _ shape: BatchShape, _ outputs: [Work.Output], started: Int, ended: Int) -> [Launch] {
@@ -319,10 +333,7 @@ struct SchedulerState<Work: BatchWork>: Sendable {
         }
         // What ran when all that waited was refused has nobody to wait for either.
         if let refusal {
-            for unit in failed.replays.joined() {
-                for asker in remove(unit.id)?.askers ?? [] { launches += close(asker.request, .failure(refusal)) }
-            }
-            return launches
+            return launches + failed.replays.joined().flatMap { fail($0.id, refusal) }
         }
         var replays: [BatchPlanner.Replay] = []
         for group in failed.replays {

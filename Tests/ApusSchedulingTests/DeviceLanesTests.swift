@@ -65,4 +65,54 @@ import Testing
         #expect(chosen.script.runs.first == [20])
         #expect(chosen.script.runs.flatMap { $0 }.sorted() == [10, 11, 20])
     }
+
+    @Test("lose nothing of a batch whose device goes while it waits for another model's")
+    func closingWhileWaiting() async throws {
+        let executor = ScriptedLanes()
+        let lanes = DeviceLanes(executor)
+        let (busy, waiting) = (Doubling(), Doubling())
+        busy.script.hold()
+        let other = try scheduler("other", busy, lanes, executor)
+        let mine = try scheduler("mine", waiting, lanes, executor)
+        async let blocking = other.run(count: 1) { _ throws(ApusError) in Number(value: 1) }
+        while busy.script.runs.isEmpty { await Task.yield() }
+        async let first = mine.run(count: 1) { _ throws(ApusError) in Number(value: 10) }
+        // Given to the device's only lane and not there yet, which is when the second has to wait in the planner's line.
+        async let second = mine.run(count: 1) { _ throws(ApusError) in Number(value: 11) }
+        while mine.waitingTokens < 1 { await Task.yield() }
+        mine.close(executor.device)
+        busy.script.releaseAll()
+        _ = try await blocking
+        mine.open(Replica(executor: ScriptedLanes(DeviceID(.cpu, 1)), work: waiting, precision: .fp32))
+        #expect(try await first.rows.map { try $0.get() } == [20])
+        #expect(try await second.rows.map { try $0.get() } == [22])
+        // Equal inputs do not wait for the lost ones either.
+        let again = try await mine.run(count: 1) { _ throws(ApusError) in Number(value: 10) }
+        #expect(try again.rows[0].get() == 20)
+    }
+
+    @Test("run nothing beside a batch that wants the device to itself, of whatever model")
+    func seclusion() async throws {
+        let executor = ScriptedLanes(lanes: 3)
+        let lanes = DeviceLanes(executor)
+        let state = NIOLockedValueBox<(running: Int, beside: Int, done: Int)>((0, 0, 0))
+        for index in 0..<60 {
+            let isAlone = index % 7 == 3
+            lanes.submit("model \(index % 3)", weight: 1, alone: isAlone) { _ in
+                let others = state.withLockedValue { state in
+                    state.running += 1
+                    return state.running - 1
+                }
+                let end = ContinuousClock.now + .microseconds(200)
+                while ContinuousClock.now < end {}
+                state.withLockedValue { state in
+                    if isAlone { state.beside += others + state.running - 1 }
+                    state.running -= 1
+                    state.done += 1
+                }
+            }
+        }
+        while state.withLockedValue({ $0.done < 60 }) { await Task.yield() }
+        #expect(state.withLockedValue { $0.beside } == 0)
+    }
 }
