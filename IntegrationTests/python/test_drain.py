@@ -1,5 +1,6 @@
 """SIGTERM: what was accepted is answered, what comes later is refused, and the process ends with status 0."""
 import http.client
+import itertools
 import json
 import signal
 import socket
@@ -8,12 +9,17 @@ import time
 
 import apus
 
-TEXTS = ["The server batches requests and answers them in order. " * 12] * 16
+COUNT = 16
+
+
+def texts(request):
+    """No two alike: what is alike is computed once, and would leave nothing in flight."""
+    return [f"Text {number} of request {request}: " + "the server batches requests and answers them in order. " * 12 for number in range(COUNT)]
 
 
 def test_a_drain_under_load_loses_no_accepted_request():
     with apus.Server() as server:
-        answers, stop = [], threading.Event()
+        answers, stop, numbers = [], threading.Event(), itertools.count()
         lock = threading.Lock()
 
         def client():
@@ -23,7 +29,7 @@ def test_a_drain_under_load_loses_no_accepted_request():
                     connection = server.connection(timeout=60)
                     connection.connect()
                     entry["connected"] = time.monotonic()
-                    connection.request("POST", "/v1/embeddings", json.dumps({"model": apus.DEFAULT_MODEL, "input": TEXTS}),
+                    connection.request("POST", "/v1/embeddings", json.dumps({"model": apus.DEFAULT_MODEL, "input": texts(next(numbers))}),
                                        {**apus.JSON_HEADERS, "Connection": "close"})
                     response = connection.getresponse()
                     document = json.loads(response.read())
@@ -54,7 +60,7 @@ def test_a_drain_under_load_loses_no_accepted_request():
         before = [entry for entry in answers if entry["connected"] and entry["connected"] < signalled - 0.05]
         assert any(entry["ended"] > signalled for entry in before), "no request was in flight at the signal"
         for entry in before:
-            assert entry["status"] == 200 and entry["rows"] == len(TEXTS), entry
+            assert entry["status"] == 200 and entry["rows"] == COUNT, entry
         for entry in answers:
             if entry["status"] is not None:
                 assert entry["status"] == 200 or (entry["status"], entry["code"]) == (503, "shutting_down"), entry
