@@ -31,6 +31,9 @@ struct GPUBenchmarkCommand: AsyncParsableCommand {
     @Flag(help: "Find the largest batch that fits on every device instead, and remember it for servers. No time is measured.")
     var fit = false
 
+    @Flag(help: "Measure how CPU devices best share their cores out instead, as many lanes or fewer with threads beside them, and remember it for servers.")
+    var lanes = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -61,6 +64,7 @@ struct GPUBenchmarkCommand: AsyncParsableCommand {
             options: devices.map { [ConfigurationOption("--devices", sets: "devices.list", to: [$0])] } ?? [], installation: installation,
             chaos: nil)
         let directory = try installation.modelDirectory(model.model ?? Installation.defaultModel)
+        if lanes { return try await measureLanes(setup.planned.fleet.members, directory) }
         if fit { return try await findFits(setup.planned.fleet.members.filter { $0.role == .intended }, directory) }
         var table = BenchmarkTable(model: Installation.name(ofDirectory: directory))
         let whole = try FleetPlan.wholeCPU(engineLibrary: try installation.engineLibrary()).members
