@@ -44,6 +44,34 @@ struct FleetLifeTests {
         await fleet.shutdown()
     }
 
+    @Test("A model that is unloaded leaves its devices, and its name is unknown from then on")
+    func unloading() async throws {
+        let (source, model) = (ScriptedSource(), WitnessModel())
+        let fleet = try fleet(source)
+        fleet.start()
+        try await fleet.add(model)
+        #expect(model.loaded.count == 1 && model.open != nil)
+        try await fleet.unload("witness")
+        #expect(model.loaded.isEmpty && model.open == nil)
+        await #expect { try await fleet.unload("witness") } throws: { ($0 as? ApusError)?.code == .modelNotFound }
+        // What the device needs for others is not given back to this one.
+        source.end(.killed)
+        while source.started < 2 { await Task.yield() }
+        try await fleet.add(WitnessModel())
+        #expect(model.loaded.isEmpty)
+        await fleet.shutdown()
+    }
+
+    @Test("A fleet that ends lets go of its models, and tells those who wait")
+    func ending() async throws {
+        let model = WitnessModel()
+        let fleet = try fleet(ScriptedSource())
+        fleet.start()
+        try await fleet.add(model)
+        await fleet.shutdown()
+        #expect(model.loaded.isEmpty && model.open == nil && model.refusal?.code == .shuttingDown)
+    }
+
     @Test("Workers that somebody kills before they serve count against nobody")
     func killedBeforeServing() async throws {
         let (source, model) = (ScriptedSource(), WitnessModel())
