@@ -109,6 +109,13 @@ package struct SharedRegion: ~Copyable {
         }
     }
 
+    /// The same, into storage of `pool` where it has some. The tensor is to be given back to it.
+    package borrowing func read(_ placement: TensorPlacement, into pool: inout BufferPool) -> HostTensor? {
+        guard placement.fits(mapping.count) else { return nil }
+        let bytes = UnsafeRawBufferPointer(rebasing: mapping[placement.offset..<placement.end])
+        return pool.tensor(placement.elementType, placement.shape, copying: bytes)
+    }
+
     private static func array<Element: BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer) -> [Element] {
         let count = bytes.count / MemoryLayout<Element>.stride
         // The standard library writes the count of an array without room too, into storage that all empty arrays share.
