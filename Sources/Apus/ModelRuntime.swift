@@ -118,7 +118,7 @@ public final class ModelRuntime: Sendable {
     }
 
     /// Runs items through several models at once; the results come in the order of `requests`. Throws `model_not_found` before anything runs, and
-    /// else what the first request that fails throws.
+    /// else what a request that fails throws.
     public func predictMultiple(
         _ requests: [(model: String, inputs: [String: Tensor])], priority: RequestPriority = .medium,
         deadline: ContinuousClock.Instant? = nil

@@ -5,6 +5,7 @@ import ApusEmbeddings
 import ApusErrors
 import ApusExecution
 import ApusFleet
+import ApusScheduling
 import ApusService
 import ApusTensor
 import Logging
@@ -37,11 +38,16 @@ final class LoadedModels: ModelCatalog {
     /// The devices that models have for themselves to run on, by the models' names.
     private let assignments: [String: DeviceID]
     private let room: EngineRoom
+    /// The keys that clients come with.
+    private let clients: [ClientKey]
     private let logger: Logger
     /// By the bytes of the models' names.
     private let standings: NIOLockedValueBox<[[UInt8]: Standing]>
 
-    init(_ plan: [ServeSettings.PlannedModel], assignments: [String: DeviceID], room: EngineRoom, logger: Logger) {
+    init(
+        _ plan: [ServeSettings.PlannedModel], assignments: [String: DeviceID], room: EngineRoom, clients: [ClientKey], logger: Logger
+    ) {
+        self.clients = clients
         self.plan = plan
         self.assignments = assignments
         self.room = room
@@ -116,6 +122,7 @@ final class LoadedModels: ModelCatalog {
         let ready = try await room.load(
             directory: model.directory, precision: model.precision, policy: model.batching, name: model.id, maxTokens: model.maxTokens,
             only: assignments[model.id])
+        for client in clients { ready.embedder.scheduler.limit(client: client.number, seconds: client.queueSeconds) }
         put(model.id, .ready(ServedModel(ready)))
         let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
         logger.info(

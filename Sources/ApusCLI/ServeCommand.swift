@@ -86,7 +86,7 @@ struct ServeCommand: AsyncParsableCommand {
             installation: installation, plan: setup.planned.fleet, execution: setup.execution, optimization: settings.optimization.level)
         room.metrics.chaos(isActive: chaos != nil)
         let sampling = try setup.sampling(of: room)
-        let catalog = LoadedModels(setup.models, assignments: setup.planned.assignments, room: room, logger: logger)
+        let catalog = LoadedModels(setup.models, assignments: setup.planned.assignments, room: room, clients: settings.access.clients, logger: logger)
         let server = HTTPServer(
             configuration: settings.http,
             service: InferenceService(

@@ -4,8 +4,14 @@ import NIOConcurrencyHelpers
 extension BatchScheduler {
     /// Takes no request any more and returns when all that were accepted are answered. What still waits after `patience` is refused, too. Devices
     /// that open afterwards get no work.
+    ///
+    /// Carried through, also when the caller gives up waiting.
     package func drain(refusing error: ApusError, patience: Duration = .seconds(30)) async {
         state.withLockedValue { $0.retire(with: error) }
+        await Task.detached { await self.empty(refusing: error, patience: patience) }.value
+    }
+
+    private func empty(refusing error: ApusError, patience: Duration) async {
         // Looked for, and not told by whoever answers: unloading is rare, and nothing on the way of a batch should pay for it.
         let end = ContinuousClock.now + patience
         while ContinuousClock.now < end, !state.withLockedValue({ $0.isIdle }) { try? await Task.sleep(for: .milliseconds(5)) }

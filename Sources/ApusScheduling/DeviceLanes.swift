@@ -108,8 +108,11 @@ package final class DeviceLanes: Sendable {
 
     /// Forgets `model` once nothing of it waits or runs on a lane, and then holds nothing of it any more.
     package func leave(_ model: String) async {
-        while state.withLockedValue({ $0.tenants[model]?.isActive == true }) { try? await Task.sleep(for: .milliseconds(2)) }
-        state.withLockedValue { $0.tenants[model] = nil }
+        // A task of its own, which nobody cancels: a cancelled one would not sleep.
+        await Task.detached { [self] in
+            while state.withLockedValue({ $0.tenants[model]?.isActive == true }) { try? await Task.sleep(for: .milliseconds(2)) }
+            state.withLockedValue { $0.tenants[model] = nil }
+        }.value
     }
 
     private func startLane() {

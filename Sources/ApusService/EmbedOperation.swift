@@ -46,7 +46,10 @@ struct EmbedOperation: Sendable {
             limiter.settle(charge, tokens: ProvenanceSummary(batch.accounts).tokens)
             return batch
         } catch let error as ApusError where error.code != .deadlineExceeded && error.code != .cancelled {
-            limiter.settle(charge, tokens: 0)
+            switch error.code {
+            case .overloaded, .noDevice, .modelUnloaded, .engineFailure, .shuttingDown: limiter.giveBack(charge)
+            default: limiter.settle(charge, tokens: 0)
+            }
             throw error
         }
     }

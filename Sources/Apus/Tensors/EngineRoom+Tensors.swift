@@ -29,7 +29,8 @@ extension EngineRoom {
             needs: ModelMemory(file, itemBytes: reference?.itemBytes ?? 0, batch: batch), weights: weights, tokenBudget: batch,
             room: .init(memory: memory, lanes: lanes, ceilings: ceilings))
         try await fleet.add(placed)
-        guard let signature = placed.anyWork?.signature else {
+        guard let signature = placed.anyWork?.signature ?? reference?.signature else {
+            fleet.remove(placed)
             throw ApusError(.deviceUnavailable, "the device was lost as soon as it had the model", place: name)
         }
         return ReadyTensorModel(placed, signature, precision: file.precision)

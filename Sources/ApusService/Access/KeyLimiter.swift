@@ -72,4 +72,13 @@ final class KeyLimiter: Sendable {
         guard let charge else { return }
         allowances.withLockedValue { $0[charge.client]?.tokens?.take(Double(tokens) - Double(charge.tokens)) }
     }
+
+    /// The server could not do what was asked: it costs the client nothing, so that who comes back as told is not refused for it.
+    func giveBack(_ charge: Charge?) {
+        guard let charge else { return }
+        allowances.withLockedValue { allowances in
+            allowances[charge.client]?.tokens?.take(-Double(charge.tokens))
+            allowances[charge.client]?.requests?.take(-1)
+        }
+    }
 }
