@@ -12,7 +12,7 @@ import pytest
 import apus
 
 CONFIGURATION = 78
-KEYS = {name: f"key-of-{name}" for name in ("all", "infer", "admin", "metrics", "slow", "words", "low")}
+KEYS = {name: f"key-of-{name}" for name in ("all", "infer", "admin", "metrics", "slow", "words", "low", "short")}
 
 
 def digest(key):
@@ -35,6 +35,7 @@ ENTRIES = [
     entry("slow", requests_per_minute=2),
     entry("words", tokens_per_minute=60),
     entry("low", priority="low", max_queue_seconds=5),
+    entry("short", max_queue_seconds=0.05),
 ]
 
 
@@ -161,6 +162,21 @@ def test_tokens_per_minute_are_those_that_were_run(keyed):
     assert used == 48, used  # four of twelve; a fifth is estimated at more than the rest
     assert 1 <= int(reply.headers["retry-after"]) <= 60
     assert keyed.embed("x", headers=bearer("words")).status == 200
+
+
+def test_a_key_has_only_so_much_work_waiting(keyed):
+    def ask(number):
+        texts = [f"request {number} text {row} " + "of some length " * 20 for row in range(64)]
+        return keyed.embed(texts, headers=bearer("short"), model=apus.MODEL_DIRECTORY.name)
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        replies = list(pool.map(ask, range(12)))
+    assert {reply.status for reply in replies} == {200, 429}, replies
+    for reply in replies:
+        if reply.status == 429:
+            assert reply.error["code"] == "rate_limit_exceeded" and int(reply.headers["retry-after"]) >= 1
+    # Others are not held to it.
+    assert keyed.embed("a text").status == 200
 
 
 def test_a_key_may_ask_for_a_class_above_its_own_and_is_served_in_its_own(keyed):
