@@ -150,7 +150,7 @@ let package = Package(
         .executableTarget(
             name: "MonitorProgram", dependencies: ["ApusDevices"], path: "Tests/Fixtures/MonitorProgram", swiftSettings: settings),
         tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability", "MonitorProgram"]),
-        tests("ApusExecution", ["ApusExecution"]),
+        tests("ApusExecution", ["ApusTensor", "ApusExecution"]),
         tests(
             "ApusFleet",
             ["ApusErrors", "ApusTensor", "ApusDevices", "ApusExecution", "ApusFleet", .logging, .nioConcurrencyHelpers]),
