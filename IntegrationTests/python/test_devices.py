@@ -99,7 +99,7 @@ def test_a_model_that_fits_nowhere_ends_the_start_with_the_arithmetic(tmp_path):
     result = serve("--config", configuration(tmp_path, "devices: {list: 'sim:1', memory_limit_mb: 60}\n"))
     assert result.returncode == FAILED
     line = result.stderr.splitlines()[-1]
-    assert re.search(r"needs \d+ MiB on sim:0: weights \d+ \+ working memory \d+; 60 MiB are free", line), line
+    assert re.search(r"needs \d+ MiB on sim:0: weights \d+ \+ working memory \d+ \+ context \d+; 60 MiB are free", line), line
 
 
 def test_devices_of_a_file_that_are_missing_are_a_warning_with_a_fallback(tmp_path):

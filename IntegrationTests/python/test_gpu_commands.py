@@ -110,7 +110,9 @@ def test_status_of_a_server(pair):
         assert device["state"] == "serving" and device["stage"] == "healthy" and device["health"]["verdict"] == "healthy"
         assert device["pid"] in workers and device["gpu"] is None and device["serves_as"] == "none"
         assert device["models"] == [apus.DEFAULT_MODEL]
-        assert set(device["memory"]) == {"allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct"}
+        assert set(device["memory"]) == {
+            "allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct", "promised_mb", "worker_mb"}
+        assert device["memory"]["promised_mb"] > 0 and device["memory"]["worker_mb"] > 0
         assert device["memory"]["total_mb"] >= device["memory"]["reserved_mb"] >= device["memory"]["allocated_mb"] > 0
     assert sum(device["sequences"] for device in status["devices"]) >= 3
     table(apus.run("gpu", "status", "--url", pair.base), words=["cpu:0", "cpu:1", "serving", "capacity 100 %", pair.base])
