@@ -82,7 +82,8 @@ def faults(name, figures, target, fixed):
     if over:
         found.append(f"{len(over)} of {len(figures['windows'])} settled windows over {limit:.0f} ms, the worst {max(p95 or 0 for _, p95 in over):.0f} ms")
     for number, phase in enumerate(figures["phases"]):
-        best = max(other["phases"][number]["answered_per_s"] for other in fixed.values())
+        # More than was offered is what an earlier phase had left over.
+        best = min(phase["offered_per_s"], max(other["phases"][number]["answered_per_s"] for other in fixed.values()))
         if phase["answered_per_s"] < LEAST_SHARE * best:
             found.append(f"phase {number + 1}: {phase['answered_per_s']:.1f} requests/s, the best fixed size {best:.1f}")
     return [f"{name}: {text}" for text in found]
