@@ -93,7 +93,7 @@ final class RandomSchedule {
     }
 
     private func step() {
-        switch Int.random(in: 0..<(isPlain ? 6 : 12), using: &random) {
+        switch Int.random(in: 0..<(isPlain ? 6 : 13), using: &random) {
         case 0, 1, 2: enqueue()
         case 3, 4, 5:
             if let lane = busyLane() { finish(lane) }
@@ -121,8 +121,27 @@ final class RandomSchedule {
             planner.promote(id: id, to: priority, deadline: deadline)
             items[id]?.priority = min(priority, old.priority)
             items[id]?.deadline = old.deadline.flatMap { before in deadline.map { max(before, $0) } }
+        case 11:
+            if let lane = busyLane() { relaunch(lane) }
         default: apply(planner.expire(now: now))
         }
+    }
+
+    /// Another model had the device: the batch goes back, without those that nobody wants any more, and is formed anew.
+    private func relaunch(_ lane: Int) {
+        guard let ran = lanes[lane]?.running, !ran.contains(where: { replayed[$0.id] != nil }) else { return }
+        lanes[lane]?.running = nil
+        var wanted: [Item] = []
+        for item in ran {
+            guard Int.random(in: 0..<5, using: &random) > 0 else {
+                end(item.id, from: .running, "dropped")
+                continue
+            }
+            fates[item.id] = .waiting
+            waiting.insert(item.id)
+            if let current = items[item.id] { wanted.append(current) }
+        }
+        apply(planner.relaunch(lane, items: wanted, now: now))
     }
 
     private func enqueue() {
