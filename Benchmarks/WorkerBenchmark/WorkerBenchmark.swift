@@ -52,7 +52,7 @@ enum WorkerBenchmark {
             print("\(directory) holds an ONNX file, whose inputs this does not make")
             exit(2)
         }
-        let request = LoadRequest(name: "measured", source: .checkpoint(directory: directory, .network(.fused)))
+        let request = LoadRequest(name: "measured", source: .checkpoint(directory: directory, .network(.fusedFP32)))
         let local = try InProcessExecutor(settings, graphs: CheckpointGraphs())
         let worker = try await WorkerExecutor.spawn(settings, options: options)
         let (near, far) = (try await local.load(request), try await worker.load(request))

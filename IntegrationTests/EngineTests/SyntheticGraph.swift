@@ -25,7 +25,7 @@ struct SyntheticGraph: GraphSource {
     }
 
     static func request(_ name: String = "synthetic") -> LoadRequest {
-        LoadRequest(name: name, source: .checkpoint(directory: "", .network(.plain)), optimization: .none)
+        LoadRequest(name: name, source: .checkpoint(directory: "", .network(.plainFP32)), optimization: .none)
     }
 
     /// Rows of `value`; the answer to it is the same tensor.

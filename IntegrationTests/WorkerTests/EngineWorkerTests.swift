@@ -9,11 +9,11 @@ import Testing
 
 /// The same graphs in this process and across the boundary.
 @Suite(.serialized) struct EngineWorkerTests {
-    @Test(arguments: ["bert-mean", "roberta-sqrt-prefixed", "mpnet-mean-max"], [GraphStyle.fused, .plain])
-    func aWorkerComputesToTheBitWhatThisProcessDoes(name: String, style: GraphStyle) async throws {
+    @Test(arguments: ["bert-mean", "roberta-sqrt-prefixed", "mpnet-mean-max"], [NetworkForm.fusedFP32, .plainFP32])
+    func aWorkerComputesToTheBitWhatThisProcessDoes(name: String, form: NetworkForm) async throws {
         let directory = EngineWorker.tiny(name)
         guard case .encoder(let configuration, _) = try Checkpoint(directory: directory).source else { return }
-        let request = LoadRequest(name: name, source: .checkpoint(directory: directory, .network(style)))
+        let request = LoadRequest(name: name, source: .checkpoint(directory: directory, .network(form)))
         let local = try await InProcessExecutor(EngineWorker.settings(), graphs: CheckpointGraphs()).load(request)
         let worker = try await EngineWorker.spawn()
         let remote = try await worker.load(request)
@@ -42,10 +42,10 @@ import Testing
             return error?.code == .engineMissing && error?.place == "/nonexistent/libonnxruntime.so" && error?.advice != nil
         }
         let worker = try await EngineWorker.spawn()
-        let request = LoadRequest(name: "gone", source: .checkpoint(directory: "/nonexistent/model", .network(.fused)))
+        let request = LoadRequest(name: "gone", source: .checkpoint(directory: "/nonexistent/model", .network(.fusedFP32)))
         var local: ApusError?
         do throws(ApusError) {
-            _ = try CheckpointGraphs().graph(directory: "/nonexistent/model", .network(.fused))
+            _ = try CheckpointGraphs().graph(directory: "/nonexistent/model", .network(.fusedFP32))
         } catch {
             local = error
         }
@@ -60,7 +60,7 @@ import Testing
     @Test func aWorkerKilledWhileItComputesIsReplacedByAnotherThatComputesTheSame() async throws {
         let directory = EngineWorker.tiny("bert-mean")
         guard case .encoder(let configuration, _) = try Checkpoint(directory: directory).source else { return }
-        let request = LoadRequest(name: "bert-mean", source: .checkpoint(directory: directory, .network(.fused)))
+        let request = LoadRequest(name: "bert-mean", source: .checkpoint(directory: directory, .network(.fusedFP32)))
         let batch = EncoderBatch([.init(ids: [5, 6, 7], typeIDs: [0, 0, 0])])
         var answers: [HostTensor] = []
         for _ in 0..<3 {

@@ -140,7 +140,7 @@ package final class EngineRoom: Sendable {
     /// What the plain fp32 graph computes on the CPU.
     private func reference(_ checkpoint: Checkpoint, _ tokenizer: Tokenizer) async throws(ApusError) -> ApusEmbeddings.KnownAnswer {
         try await withReferenceExecutor { executor throws(ApusError) in
-            let plain = try await SentenceEncoder.load(checkpoint, onto: executor, style: .plain, optimization: .none)
+            let plain = try await SentenceEncoder.load(checkpoint, onto: executor, form: .plainFP32, optimization: .none)
             let maxTokens = checkpoint.maxTokens
             return try await executor.prepare { () throws(ApusError) in
                 try ApusEmbeddings.KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens)

@@ -15,17 +15,17 @@ package struct SentenceEncoder: Sendable {
         case file(ONNXEncoder)
     }
 
-    /// Loads the network of `checkpoint` onto `executor`. `style` applies to checkpoints whose graph Apus writes itself,
+    /// Loads the network of `checkpoint` onto `executor`. `form` applies to checkpoints whose graph Apus writes itself,
     /// `optimization` to all.
     package static func load(
-        _ checkpoint: Checkpoint, onto executor: any Executor, style: GraphStyle = .fused,
+        _ checkpoint: Checkpoint, onto executor: any Executor, form: NetworkForm = .fusedFP32,
         optimization: LoadRequest.Optimization = .all
     ) async throws(ApusError) -> SentenceEncoder {
         switch checkpoint.source {
         case .encoder(let configuration, _):
             let model = try await executor.load(
                 LoadRequest(
-                    name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, .network(style)),
+                    name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, .network(form)),
                     optimization: optimization))
             return try SentenceEncoder(
                 Self.dimensions(of: model.outputs.first, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))

@@ -37,17 +37,9 @@ package struct LoadRequest: Sendable, Equatable {
 /// What is made of a checkpoint.
 package enum CheckpointPart: Sendable, Equatable {
     /// The whole encoder, the modules behind it included: packed tokens in, one vector for each sequence out.
-    case network(GraphStyle)
+    case network(NetworkForm)
     /// Only the modules: padded token states of this width in, one vector for each sequence out.
     case pooling(width: Int)
-}
-
-/// Which operators a graph is written with. Both compute the same function.
-package enum GraphStyle: String, Sendable, CaseIterable {
-    /// ONNX Runtime's fused operators: the fast path.
-    case fused
-    /// Standard ONNX operators only: what the fast path is checked against.
-    case plain
 }
 
 /// Writes the graphs that load requests name.

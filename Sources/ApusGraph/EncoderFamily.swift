@@ -93,7 +93,7 @@ extension GraphWriter {
     ) -> Value {
         let rows: Value
         switch style {
-        case .fused:
+        case .fused, .kernels:
             let typeInputs = types.map { (encoderInput(.tokenTypeIDs), weight($0)) } ?? (.none, .none)
             rows = apply(
                 "EmbedLayerNormalization", domain: .microsoft,

@@ -1,6 +1,7 @@
 package import ApusCheckpoint
 package import ApusErrors
 package import ApusExecution
+import ApusTensor
 
 /// Describes sentence encoders: packed tokens in, one vector for each sequence out.
 package enum EncoderGraph {
@@ -11,8 +12,11 @@ package enum EncoderGraph {
     ///
     /// Throws `unsupported_model` for an architecture or a head size that the operators cannot run.
     package static func describe(
-        _ encoder: EncoderConfiguration, _ weights: WeightStore, _ modules: [SentenceModule], style: GraphStyle
+        _ encoder: EncoderConfiguration, _ weights: WeightStore, _ modules: [SentenceModule], form: NetworkForm
     ) throws(ApusError) -> GraphDescription {
+        guard form.precision == .fp32, form.style != .kernels else {
+            throw ApusError(.unsupportedPrecision, "networks are not written as '\(form)' yet", place: "config.json")
+        }
         guard encoder.headSize % 8 == 0 else {
             throw ApusError(
                 .unsupportedModel, "attention heads of \(encoder.headSize) elements are not supported, multiples of 8 are",
@@ -23,7 +27,7 @@ package enum EncoderGraph {
                 .unsupportedModel, "\(buckets) buckets of relative positions are not supported, up to \(RelativeBuckets.largestCount) are",
                 place: "config.json: relative_attention_num_buckets")
         }
-        var writer = GraphWriter(style: style)
+        var writer = GraphWriter(form)
         let family: any EncoderFamily =
             switch encoder.family {
             case .bert, .roberta, .xlmRoberta: BERTFamily(encoder: encoder, weights: weights)

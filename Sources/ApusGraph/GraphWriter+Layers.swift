@@ -35,13 +35,13 @@ extension GraphWriter {
 
     mutating func activation(_ x: Value, _ activation: Activation) -> Value {
         switch (activation, style) {
-        case (.gelu, .fused):
+        case (.gelu, .fused), (.gelu, .kernels):
             return apply("Gelu", domain: .microsoft, [x])
         case (.gelu, .plain):
             // x · Φ(x) = x/2 · (1 + erf(x/√2))
             let erf = apply("Erf", [apply("Mul", [x, literal(Float(0.5).squareRoot())])])
             return apply("Mul", [apply("Mul", [x, literal(0.5)]), apply("Add", [erf, literal(1)])])
-        case (.geluTanh, .fused):
+        case (.geluTanh, .fused), (.geluTanh, .kernels):
             return apply("FastGelu", domain: .microsoft, [x])
         case (.geluTanh, .plain):
             return apply("Gelu", [x], ["approximate": .string("tanh")])
@@ -68,7 +68,7 @@ extension GraphWriter {
         let spread = [query, key, value].map { rows in apply("Gather", [rows, encoderInput(.rowIndex)], ["axis": .int(0)]) }
         let mixed: Value
         switch style {
-        case .fused:
+        case .fused, .kernels:
             // Grouped-query attention with as many key heads as query heads: of the engine's attention operators the one
             // that skips the padding of ragged batches on a CPU.
             mixed = apply(

@@ -13,14 +13,16 @@ struct GraphWriter {
         static let none = Value(name: "")
     }
 
-    let style: GraphStyle
+    let form: NetworkForm
     private(set) var graph = GraphDescription()
     private var constantNames: Set<String> = []
     private var nodeCount = 0
 
-    init(style: GraphStyle) {
-        self.style = style
+    init(_ form: NetworkForm) {
+        self.form = form
     }
+
+    var style: GraphStyle { form.style }
 
     mutating func input(_ name: String, _ elementType: ElementType, _ shape: [ValueDescription.Dimension]) -> Value {
         if !graph.inputs.contains(where: { $0.name == name }) {

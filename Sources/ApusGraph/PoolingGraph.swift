@@ -10,7 +10,7 @@ package enum PoolingGraph {
 
     /// Throws `unsupported_model` when `modules` hold no pooling.
     package static func describe(width: Int, _ modules: [SentenceModule]) throws(ApusError) -> GraphDescription {
-        var writer = GraphWriter(style: .fused)
+        var writer = GraphWriter(.fusedFP32)
         let states = writer.input(input, .float32, [.symbolic("B"), .symbolic("S"), .fixed(width)])
         let rows = writer.apply("Reshape", [states, writer.literal([-1, Int64(width)])])
         try writer.sentenceModules(rows, width: width, modules)

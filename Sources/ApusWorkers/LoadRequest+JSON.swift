@@ -1,6 +1,7 @@
 package import ApusErrors
 package import ApusExecution
 package import ApusJSON
+import ApusTensor
 
 /// A model to be loaded, and the number that it will be named by.
 package struct LoadOrder: Equatable, Sendable {
@@ -43,7 +44,9 @@ extension LoadRequest {
         case .checkpoint(let directory, let part):
             json.member("checkpoint", directory)
             switch part {
-            case .network(let style): json.member("style", style.rawValue)
+            case .network(let form):
+                json.member("style", form.style.rawValue)
+                json.member("precision", form.precision.rawValue)
             case .pooling(let width): json.member("pooling_width", width)
             }
         }
@@ -57,7 +60,8 @@ extension LoadRequest {
         } else if let width = try json.optionalInteger("pooling_width") {
             source = .checkpoint(directory: try json.string("checkpoint"), .pooling(width: width))
         } else {
-            source = .checkpoint(directory: try json.string("checkpoint"), .network(try json.choice("style")))
+            let form = try NetworkForm(try json.choice("style"), try json.choice("precision"))
+            source = .checkpoint(directory: try json.string("checkpoint"), .network(form))
         }
         self.init(name: try json.string("name"), source: source, optimization: try json.choice("optimization"))
     }

@@ -30,9 +30,8 @@ import Testing
 
     @Test func everyRequestCrosses() throws {
         let sources: [LoadRequest.Source] = [
-            .file("/m/model.onnx"), .checkpoint(directory: "/m", .network(.fused)), .checkpoint(directory: "/m", .network(.plain)),
-            .checkpoint(directory: "/m", .pooling(width: 384)),
-        ]
+            .file("/m/model.onnx"), .checkpoint(directory: "/m", .pooling(width: 384)),
+        ] + NetworkForm.allCases.map { .checkpoint(directory: "/m", .network($0)) }
         for source in sources {
             for optimization in LoadRequest.Optimization.allCases {
                 let order = LoadOrder(.max, LoadRequest(name: "n\u{0}\n", source: source, optimization: optimization))

@@ -16,7 +16,7 @@ struct EncoderRecipe: ModelRecipe {
 
     func load(onto executor: any Executor) async throws(ApusError) -> SentenceEncoder {
         let encoder = try await SentenceEncoder.load(
-            checkpoint, onto: executor, style: executor.device.kind.graphStyle, optimization: optimization)
+            checkpoint, onto: executor, form: executor.device.kind.networkForm, optimization: optimization)
         guard encoder.dimensions == dimensions else {
             throw ApusError(
                 .wrongAnswer, "the network gives \(encoder.dimensions) elements a vector where \(dimensions) are known", place: checkpoint.name)
@@ -42,10 +42,10 @@ extension Checkpoint {
 extension DeviceID.Kind {
     /// The operators that devices of this kind have kernels for in fp32: the fused attention is 16-bit only on GPUs, and what a provider
     /// cannot run would fall to the CPU node by node.
-    var graphStyle: GraphStyle {
+    var networkForm: NetworkForm {
         switch self {
-        case .cpu, .sim: .fused
-        case .cuda, .openvino, .webgpu, .tensorrtrtx: .plain
+        case .cpu, .sim: .fusedFP32
+        case .cuda, .openvino, .webgpu, .tensorrtrtx: .plainFP32
         }
     }
 }

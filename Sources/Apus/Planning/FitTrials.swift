@@ -69,7 +69,7 @@ package struct FitTrials: Sendable {
         let executor = try await source.executor(settings, faults: nil) { _, _ in }
         let result: Result<Int, ApusError>
         do throws(ApusError) {
-            let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, style: settings.device.kind.graphStyle)
+            let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: settings.device.kind.networkForm)
             _ = try await executor.prepare { () throws(ApusError) in try encoder.run(batch) }
             result = .success(try await executor.memory().maxAllocatedBytes)
         } catch {

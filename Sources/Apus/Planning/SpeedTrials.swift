@@ -83,7 +83,7 @@ package struct SpeedTrials: Sendable {
         let executor = try await source.executor(member.settings, faults: nil) { _, _ in }
         let result: Result<Double, ApusError>
         do throws(ApusError) {
-            let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, style: member.settings.device.kind.graphStyle)
+            let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: member.settings.device.kind.networkForm)
             // The first step makes room and picks kernels, which later ones need not.
             _ = try await executor.prepare { () throws(ApusError) in try encoder.run(batch) }
             result = await Self.throughput(executor, encoder, batch)
