@@ -1,0 +1,159 @@
+// The CPU fast path: linear layers, attention, feed-forward, embedding and pooling of packed token rows in fp32, bf16 and int8.
+// Pure functions on the calling thread: no allocation, no threads, no state but the CPU's feature word. Every size, blob and pointer that
+// an argument names is checked; what a checked blob contains can give wrong numbers, never an access outside it.
+//
+// Rows: all matrices are row-major, `[rows, columns]`; float pointers need the alignment of a float, blobs and scratch memory 64 bytes.
+// The result of a row is the same to the bit whatever the number of rows around it and however often it is computed.
+
+#ifndef CAPUSKERNELS_H
+#define CAPUSKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#pragma clang assume_nonnull begin
+
+/// What the kernels can use of a CPU.
+enum {
+    /// AVX2, FMA and F16C.
+    APUS_CPU_AVX2 = 1,
+    /// AVX-512 F, BW, VL and DQ.
+    APUS_CPU_AVX512 = 2,
+    /// AVX512-VNNI.
+    APUS_CPU_VNNI = 4,
+    /// AVX512-BF16.
+    APUS_CPU_BF16 = 8,
+    APUS_CPU_AMX_INT8 = 16,
+    APUS_CPU_AMX_BF16 = 32,
+    APUS_CPU_NEON = 64,
+    APUS_CPU_AVX_VNNI = 128
+};
+
+/// The features that kernels use: what this CPU and its system have, less what `apus_cpu_allow` hides.
+uint32_t apus_cpu_features(void);
+
+/// For tests and measurements: hides every feature outside `mask` from the kernels, for the whole process, until the next call. Blobs stay
+/// valid: their layout is the same for every feature.
+void apus_cpu_allow(uint32_t mask);
+
+/// How weights are kept and products are computed.
+/// fp32: fp32 multiply-add. bf16: weights and activations rounded to bf16 (nearest even), products summed in fp32. int8: weights symmetric
+/// s8 with a scale per output channel, activations asymmetric u8 with a scale and a zero point per row, found anew for every row; sums in
+/// s32, everything else in fp32.
+typedef enum : int32_t { APUS_FORMAT_FP32 = 0, APUS_FORMAT_BF16 = 1, APUS_FORMAT_INT8 = 2 } apus_format;
+
+/// GELU is the exact one (erf); GELU_TANH its approximation by tanh.
+typedef enum : int32_t {
+    APUS_ACT_NONE = 0,
+    APUS_ACT_GELU = 1,
+    APUS_ACT_GELU_TANH = 2,
+    APUS_ACT_RELU = 3,
+    APUS_ACT_SILU = 4,
+    APUS_ACT_TANH = 5,
+    APUS_ACT_SIGMOID = 6
+} apus_activation;
+
+typedef enum : int32_t {
+    APUS_OK = 0,
+    /// A size, pointer, index or choice that the function does not take; nothing was written beyond the destination.
+    APUS_BAD_ARGUMENT = 1,
+    /// Memory that is no blob of this kind, was cut short or is not aligned.
+    APUS_BAD_BLOB = 2
+} apus_result;
+
+/// 1 when products in this format have instructions of their own here (bf16: AVX512-BF16; int8: VNNI, AVX-VNNI, AVX2 or NEON); fp32 is
+/// always native. Formats without them compute right, only more slowly.
+int apus_format_is_native(apus_format format);
+
+// MARK: Linear layers
+
+/// Bytes of the blob of a linear layer with `n` output and `k` input channels; 0 for sizes below 1, sizes that overflow and, in int8,
+/// k > 65536 (sums could leave 32 bits).
+/// A blob is a header of 64 bytes, panels of 64 output channels, then in int8 the scales and the column sums.
+size_t apus_linear_bytes(apus_format format, int64_t n, int64_t k);
+
+/// Begins a blob in `apus_linear_bytes` bytes of 64-byte aligned memory: writes the header and zeroes the rest.
+apus_result apus_linear_begin(apus_format format, int64_t n, int64_t k, void *packed);
+
+/// Converts rows `first_row ..< first_row + rows` of a weight (output channels) to the blob's format and stores them. Any number of calls;
+/// each row once. `weight` is `[rows, k]`, as checkpoints have it. In int8 a value that is not finite is a bad argument.
+apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows, const float *weight);
+
+/// The same for an int8 blob from values that were quantised before: `weight` `[rows, k]`, `scales` `[rows]`.
+apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t rows, const int8_t *weight, const float *scales);
+
+/// Quantises a row as `apus_linear_pack_rows` does: `out[i] = round(row[i] / scale)`, in -127...127, `scale = max |row| / 127`.
+apus_result apus_quantize_row_int8(const float *row, int64_t k, int8_t *out, float *scale);
+
+/// Whether `bytes` bytes at `packed` are a whole blob of a linear layer; sets its numbers of output (`n`) and input channels (`k`).
+apus_result apus_linear_check(const void *packed, size_t bytes, int64_t *_Nullable n, int64_t *_Nullable k);
+
+/// Bytes of scratch memory for `apus_linear` with `m` rows; 0 for a bad blob or m < 1.
+size_t apus_linear_scratch(const void *packed, int64_t m);
+
+/// `y = activation(x · weightᵀ + bias)`; x `[m, k]`, y `[m, n]`, which must not overlap.
+apus_result apus_linear(const void *packed, const float *_Nullable bias, apus_activation activation, const float *x, int64_t m, float *y,
+                        void *scratch);
+
+// MARK: Halves of a post-norm encoder layer
+
+/// Bytes of scratch memory for `apus_feed_forward`; 0 for bad blobs, blobs that do not fit each other or m < 1.
+size_t apus_feed_forward_scratch(const void *w1, const void *w2, int64_t m);
+
+/// `norm(x + W2·activation(W1·x + b1) + b2)`; x, y, `[m, h]`, which must not overlap; layer norm over h with `gamma`, `beta` `[h]`.
+apus_result apus_feed_forward(const void *w1, const float *_Nullable b1, apus_activation activation, const void *w2,
+                              const float *_Nullable b2, const float *gamma, const float *beta, float epsilon, const float *x, int64_t m,
+                              float *y, void *scratch);
+
+/// Bytes of scratch memory for `apus_self_attention`; 0 for bad arguments.
+size_t apus_self_attention_scratch(const void *qkv, const void *out, int64_t heads, const int32_t *starts, int64_t count);
+
+/// `norm(x + Wo·attention(Wqkv·x + bqkv) + bo)`.
+/// - qkv: blob with n = 3h: rows of q, then k, then v; head i is columns `i * head_size ..< (i + 1) * head_size` of each.
+/// - bias: `[heads, bias_size, bias_size]`, added to the scaled scores; bias_size at least the longest sequence.
+/// - starts: `[count + 1]`, ascending; sequence s is rows `starts[s] ..< starts[s + 1]`; starts[0] = 0.
+/// - x, y: `[starts[count], h]`, which must not overlap.
+apus_result apus_self_attention(const void *qkv, const float *_Nullable bqkv, const void *out, const float *_Nullable bo, int64_t heads,
+                                float scale, const float *_Nullable bias, int64_t bias_size, const float *gamma, const float *beta,
+                                float epsilon, const float *x, const int32_t *starts, int64_t count, float *y, void *scratch);
+
+/// Bytes of scratch memory for `apus_attention`; 0 for bad arguments.
+size_t apus_attention_scratch(apus_format arithmetic, int64_t heads, int64_t head_size, const int32_t *starts, int64_t count);
+
+/// `softmax(q·kᵀ·scale + bias)·v` per sequence and head, over all rows of the sequence.
+/// - arithmetic: of the two products, fp32 or bf16 (int8: bf16 where it is native, else fp32).
+/// - q, k, v: `[starts[count], heads * head_size]` with rows `ld` floats apart; y the same with `ldy`.
+apus_result apus_attention(apus_format arithmetic, int64_t heads, int64_t head_size, float scale, const float *_Nullable bias,
+                           int64_t bias_size, const float *q, const float *k, const float *v, int64_t ld, const int32_t *starts,
+                           int64_t count, float *y, int64_t ldy, void *scratch);
+
+// MARK: Embedding tables
+
+/// Bytes of the blob of a table; 0 for sizes below 1 and sizes that overflow. Rows are kept as fp32, as bf16, or as int8 with a scale each.
+size_t apus_table_bytes(apus_format format, int64_t rows, int64_t width);
+
+/// Begins a table in `apus_table_bytes` bytes of 64-byte aligned memory: writes the header and zeroes the rest.
+apus_result apus_table_begin(apus_format format, int64_t rows, int64_t width, void *table);
+
+/// Converts and stores rows `first_row ..< first_row + rows`, `values` `[rows, width]`. In int8 a value that is not finite is a bad argument.
+apus_result apus_table_pack_rows(void *table, int64_t first_row, int64_t rows, const float *values);
+
+/// Whether `bytes` bytes at `table` are a whole table; sets its sizes.
+apus_result apus_table_check(const void *table, size_t bytes, int64_t *_Nullable rows, int64_t *_Nullable width);
+
+/// `norm(words[ids] + positions[position_ids] + types[type_ids])`, y `[t, width]`. `types` and `type_ids` may both be NULL.
+/// An id outside its table is a bad argument.
+apus_result apus_embed(const void *words, const void *positions, const void *_Nullable types, const float *gamma, const float *beta,
+                       float epsilon, const int32_t *ids, const int32_t *position_ids, const int32_t *_Nullable type_ids, int64_t t,
+                       float *y);
+
+// MARK: Pooling
+
+/// One row for every sequence of packed rows; x `[starts[count], h]`, y `[count, h]`; sequences must not be empty.
+/// Modes as sentence-transformers has them: 0 mean, 1 first row (cls), 2 last row, 3 maximum, 4 sum / √length, 5 mean weighted by the
+/// position 1...length.
+apus_result apus_pool(int mode, const float *x, int64_t h, const int32_t *starts, int64_t count, float *y);
+
+#pragma clang assume_nonnull end
+
+#endif
