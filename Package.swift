@@ -156,7 +156,7 @@ let package = Package(
             ["ApusErrors", "ApusTensor", "ApusDevices", "ApusExecution", "ApusFleet", .logging, .nioConcurrencyHelpers]),
         tests(
             "ApusHTTP",
-            ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioPosix, .serviceLifecycle]),
+            ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioCore, .nioPosix, .serviceLifecycle]),
         tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
         tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),

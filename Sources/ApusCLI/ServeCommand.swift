@@ -81,7 +81,7 @@ struct ServeCommand: AsyncParsableCommand {
             file: config, environment: ProcessInfo.processInfo.environment, options: options, installation: installation, chaos: chaos)
         setup.announce(logger)
         let settings = setup.settings
-        try await settings.http.checkAddress()
+        try settings.http.checkAddress()
         let room = try EngineRoom(
             installation: installation, plan: setup.planned.fleet, execution: setup.execution, optimization: settings.optimization.level)
         room.metrics.chaos(isActive: chaos != nil)

@@ -2,6 +2,8 @@ import ApusErrors
 import ApusHTTP
 import ApusService
 import Logging
+import NIOCore
+import NIOPosix
 import Testing
 
 extension HTTPTests {
@@ -90,6 +92,32 @@ extension HTTPTests {
                 #expect(unavailable?.code == .addressUnavailable)
                 try await server.expectGoodAnswer()
             }
+        }
+
+        @Test("Looking whether an address can be had takes no connection, which nobody would answer")
+        func addressCheckDoesNotListen() async throws {
+            let taken = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton).bind(host: "127.0.0.1", port: 0).get()
+            let port = try #require(taken.localAddress?.port)
+            try await taken.close()
+            let configuration = try HTTPConfiguration(port: port)
+            let client = Task {
+                var connected = 0
+                while !Task.isCancelled {
+                    guard let channel = try? await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                        .connect(host: "127.0.0.1", port: port).get()
+                    else { continue }
+                    // A port may connect to itself where both ends get the same number.
+                    if channel.localAddress != channel.remoteAddress { connected += 1 }
+                    try? await channel.close()
+                }
+                return connected
+            }
+            for _ in 0..<200 {
+                try? configuration.checkAddress()
+                await Task.yield()
+            }
+            client.cancel()
+            #expect(await client.value == 0)
         }
 
         @Test("A server whose task is cancelled drains, and has nothing to complain about")
