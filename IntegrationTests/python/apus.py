@@ -56,6 +56,14 @@ class Reply:
         return f"<{self.status} {self.body[:300]!r}>"
 
 
+def eventually(condition, seconds=60, server=None, pause=0.05):
+    """Waits until something is so. The limit is for what never comes: a busy machine takes its time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {seconds} s\n{server.output() if server else ''}"
+        time.sleep(pause)
+
+
 class Server:
     """`apus serve` on a free port; use it with `with`."""
 
@@ -148,7 +156,8 @@ class Server:
             pid = pending.pop()
             found.append(pid)
             for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
-                pending += [int(child) for child in task.read_text().split()]
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread may end meanwhile
+                    pending += [int(child) for child in task.read_text().split()]
         return found
 
     def workers(self):
@@ -173,12 +182,21 @@ class Server:
         return total
 
     def pss_bytes(self):
-        """Proportional set size of all its processes (Linux)."""
+        """Proportional set size of all its processes (Linux). Pages of files count less while other processes map them, too."""
+        return self._rollup("Pss")
+
+    def own_bytes(self):
+        """What its processes hold that is in no file (Linux): other processes that run the same program or model make no difference."""
+        return self._rollup("Pss_Anon", "Pss_Shmem")
+
+    def _rollup(self, *names):
         total = 0
         for pid in self.processes():
-            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it may have ended since
+                for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+                    name, _, value = line.partition(":")
+                    if name in names:
+                        total += int(value.split()[0]) * 1024
         return total
 
     def close(self):
