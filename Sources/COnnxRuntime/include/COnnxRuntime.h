@@ -403,5 +403,6 @@ static inline OrtStatus *_Nullable OrtEditorCreateSessionFromModel(const OrtMode
 #pragma clang assume_nonnull end
 
 #include "COnnxRuntimeDevices.h"
+#include "COnnxRuntimeOperators.h"
 
 #endif
