@@ -2,10 +2,15 @@ import Apus
 import Foundation
 import Testing
 
-struct GPUSearchTests {
+final class GPUSearchTests {
+    private let root = FileManager.default.temporaryDirectory.appendingPathComponent("apus-\(UUID().uuidString)").path
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: root)
+    }
+
     /// A root with these files, each with its text.
     private func search(_ files: [String: String], environment: [String: String] = [:]) throws -> GPUSearch {
-        let root = FileManager.default.temporaryDirectory.appendingPathComponent("apus-\(UUID().uuidString)").path
         for (path, text) in files {
             let file = URL(fileURLWithPath: root + path)
             try FileManager.default.createDirectory(at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
