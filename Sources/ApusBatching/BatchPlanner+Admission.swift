@@ -46,20 +46,26 @@ extension BatchPlanner {
         try admit([Item(id: 0, tokens: 1, deadline: deadline, priority: priority, client: client)], now: now)
     }
 
-    /// Throws unless `items` may wait.
-    func admit(_ items: [Item], now: Int) throws(ApusError) {
+    /// Throws unless `items` may wait, and with them the requests that they are this `part` of.
+    func admit(_ items: [Item], part: Double = 1, now: Int) throws(ApusError) {
         // Other models on the device and other programs on the machine are not in the costs; they are in the waits.
         let pace = tokensPerSecond.map { $0 / max(1, waitFactor.value) }
         for priority in Priority.allCases {
             let wanted = items.filter { $0.priority == priority }
             guard let client = wanted.first?.client else { continue }
-            let tokens = wanted.reduce(0) { $0.saturatingAdd($1.tokens) }
-            try admit(tokens, priority, client, pace)
+            try admit(Self.tokens(of: wanted, part), priority, client, pace)
             try admitDeadlines(wanted, priority, now: now)
         }
         for client in Set(items.map(\.client)) {
-            try admit(items.reduce(0) { $1.client == client ? $0.saturatingAdd($1.tokens) : $0 }, ofClient: client, pace)
+            try admit(Self.tokens(of: items.filter { $0.client == client }, part), ofClient: client, pace)
         }
+    }
+
+    /// Tokens of the whole that `items` are this part of.
+    private static func tokens(of items: [Item], _ part: Double) -> Int {
+        let tokens = items.reduce(0) { $0.saturatingAdd($1.tokens) }
+        guard part > 0, part < 1 else { return tokens }
+        return Int(exactly: (Double(tokens) / part).rounded()) ?? .max
     }
 
     private func admit(_ tokens: Int, _ priority: Priority, _ client: Int, _ pace: Double?) throws(ApusError) {

@@ -48,6 +48,8 @@ extension BatchPlanner {
     /// Whether items begin a request or belong to one that was taken before.
     package enum Admission: Sendable {
         case new
+        /// The beginning of a request, this `part` of it (above 0 to 1): the whole is weighed, the rest taken to be like it.
+        case first(part: Double)
         /// Taken whatever waits: refusing the rest of a request would waste what was computed for it.
         case continuing
     }

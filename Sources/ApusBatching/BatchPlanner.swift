@@ -76,7 +76,11 @@ package struct BatchPlanner: Sendable {
         _ items: [Item], _ admission: Admission = .new, now: Int
     ) throws(ApusError) -> [Action] {
         let items = items.map(Self.bounded)
-        if admission == .new { try admit(items, now: now) }
+        switch admission {
+        case .new: try admit(items, now: now)
+        case .first(let part): try admit(items, part: part, now: now)
+        case .continuing: break
+        }
         var predictions: [Priority: Int] = [:]
         for item in items where predictions[item.priority] == nil { predictions[item.priority] = predictedWait(item.priority, now: now) }
         for item in items {

@@ -141,16 +141,18 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
     ) async throws(ApusError) {
         let deadline = options.deadline.map { clock.nanoseconds(at: $0) }
         var chunk: [(row: Int, input: Work.Input)] = []
-        var admission = BatchPlanner.Admission.new
+        var (begin, isAdmitted) = (0, false)
         var turnBegan = clock.now
         for row in 0..<count {
             guard !Task.isCancelled else { throw Self.cancelled }
             if let made = try make(row, request, options, input) { chunk.append((row, made)) }
             let last = row == count - 1
             guard last || chunk.count == Self.chunk || clock.now - turnBegan > Self.turn else { continue }
+            let admission = isAdmitted ? BatchPlanner.Admission.continuing : .first(part: Double(row + 1 - begin) / Double(count - begin))
             guard let fresh = try enqueue(chunk, admission, request, options, deadline) else { return }
             // What joined others' work was not weighed.
-            if fresh > 0 { admission = .continuing }
+            if fresh > 0 { isAdmitted = true }
+            begin = row + 1
             chunk.removeAll(keepingCapacity: true)
             if !last { await Task.yield() }
             turnBegan = clock.now

@@ -48,6 +48,18 @@ import Testing
         _ = try planner.enqueue(items(60, from: 7000), .continuing, now: 0)
     }
 
+    @Test func theBeginningOfARequestIsWeighedAsTheWhole() throws {
+        var planner = try planner()
+        _ = try planner.enqueue(items(500, from: 100), now: 0)
+        let refused = refusal { _ = try planner.enqueue(items(60, from: 5000), .first(part: 0.1), now: 0) }
+        #expect(refused?.code == .overloaded)
+        // 11,000 tokens would wait, 1,000 too many.
+        #expect(abs((refused?.seconds ?? 0) - 0.1) < 0.01)
+        _ = try planner.enqueue(items(60, from: 6000), .first(part: 0.2), now: 0)
+        #expect(planner.waitingCount == 560)
+        #expect(refusal { _ = try planner.enqueue(items(1, from: 7000), .first(part: .leastNonzeroMagnitude), now: 0) }?.code == .overloaded)
+    }
+
     @Test func moreLanesTakeMore() throws {
         var planner = try planner(lanes: 4)
         _ = try planner.enqueue(items(3900, from: 100), now: 0)

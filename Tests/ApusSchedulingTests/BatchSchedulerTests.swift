@@ -45,6 +45,24 @@ import Testing
         #expect(work.script.runs.flatMap { $0 }.sorted() == [1, 2, 3, 4])
     }
 
+    @Test("weighs all inputs of a request, not only those that it hands over first")
+    func wholeRequests() async throws {
+        let work = Doubling()
+        work.script.hold()
+        let scheduler = try scheduler(work, policy: BatchPolicy(maxQueuedTokens: 1000))
+        async let running = run(scheduler, [1])
+        while work.script.runs.isEmpty { await Task.yield() }
+        async let waiting = run(scheduler, [2])
+        await waits(scheduler, for: 1)
+        await #expect { try await run(scheduler, Array(1000..<1200), tokens: 10) } throws: { ($0 as? ApusError)?.code == .overloaded }
+        #expect(scheduler.waitingTokens == 1)
+        async let fitting = run(scheduler, Array(1000..<1080), tokens: 10)
+        await waits(scheduler, for: 801)
+        work.script.releaseAll()
+        _ = try await (running, waiting)
+        #expect(try await fitting.rows.map { try $0.get() } == (1000..<1080).map { $0 * 2 })
+    }
+
     @Test("goes on with a shared input when one of those who wait for it leaves")
     func leaving() async throws {
         let work = Doubling()
