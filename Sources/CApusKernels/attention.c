@@ -44,13 +44,9 @@ size_t apus_attention_scratch(apus_format arithmetic, int64_t heads, int64_t hea
 #endif
 }
 
-apus_result apus_attention(apus_format arithmetic, int64_t heads, int64_t head_size, float scale, const float *bias, int64_t bias_size,
+void apus_attend_sequences(apus_format arithmetic, int64_t heads, int64_t head_size, float scale, const float *bias, int64_t bias_size,
                            const float *q, const float *k, const float *v, int64_t ld, const int32_t *starts, int64_t count, float *y,
                            int64_t ldy, void *scratch) {
-    int64_t longest;
-    if (!sizes_are_valid(arithmetic, heads, head_size) || !apus_starts_are_valid(starts, count, &longest)) return APUS_BAD_ARGUMENT;
-    if (ld < heads * head_size || ldy < heads * head_size) return APUS_BAD_ARGUMENT;
-    if (bias && bias_size < longest) return APUS_BAD_ARGUMENT;
     apus_attend attend = kernel_for(arithmetic);
     apus_attention_head head = {
         .ld = ld,
@@ -61,8 +57,8 @@ apus_result apus_attention(apus_format arithmetic, int64_t heads, int64_t head_s
         .scratch = scratch,
     };
     for (int64_t sequence = 0; sequence < count; sequence++) {
-        int64_t first = starts[sequence];
-        head.length = starts[sequence + 1] - first;
+        int64_t first = (int64_t)starts[sequence] - starts[0];
+        head.length = (int64_t)starts[sequence + 1] - starts[sequence];
         if (head.length == 0) continue;
         for (int64_t i = 0; i < heads; i++) {
             head.q = q + first * ld + i * head_size;
@@ -73,5 +69,15 @@ apus_result apus_attention(apus_format arithmetic, int64_t heads, int64_t head_s
             attend(&head);
         }
     }
+}
+
+apus_result apus_attention(apus_format arithmetic, int64_t heads, int64_t head_size, float scale, const float *bias, int64_t bias_size,
+                           const float *q, const float *k, const float *v, int64_t ld, const int32_t *starts, int64_t count, float *y,
+                           int64_t ldy, void *scratch) {
+    int64_t longest;
+    if (!sizes_are_valid(arithmetic, heads, head_size) || !apus_starts_are_valid(starts, count, &longest)) return APUS_BAD_ARGUMENT;
+    if (ld < heads * head_size || ldy < heads * head_size || (uintptr_t)scratch % 64 != 0) return APUS_BAD_ARGUMENT;
+    if (bias && bias_size < longest) return APUS_BAD_ARGUMENT;
+    apus_attend_sequences(arithmetic, heads, head_size, scale, bias, bias_size, q, k, v, ld, starts, count, y, ldy, scratch);
     return APUS_OK;
 }

@@ -54,6 +54,11 @@ apus_attend apus_attend_fp32(void);
 void apus_attend_bf16(const apus_attention_head *head);
 #endif
 
+/// `apus_attention` for sequences whose rows count from `starts[0]`, which is not looked at otherwise; arguments were checked before.
+void apus_attend_sequences(apus_format arithmetic, int64_t heads, int64_t head_size, float scale, const float *_Nullable bias,
+                           int64_t bias_size, const float *q, const float *k, const float *v, int64_t ld, const int32_t *starts,
+                           int64_t count, float *y, int64_t ldy, void *scratch);
+
 /// Whether `starts` are the ascending starts of `count` sequences from 0; sets the length of the longest.
 int apus_starts_are_valid(const int32_t *starts, int64_t count, int64_t *longest);
 
