@@ -19,11 +19,13 @@ struct ServedDevices: DeviceCatalog {
         let status = fleet.status()
         return DevicesReport(
             devices: status.devices.map(description),
-            service: ServiceStanding(remedy: status.remedy.rawValue, capacity: status.capacity, chaos: chaos),
+            service: standing(status),
             fallbackRate: status.fallbackRate, uptimeSeconds: status.uptimeSeconds, uptimePercent: status.servingShare.map { $0 * 100 },
             averageLatencyMilliseconds: status.averageSeconds.map { $0 * 1000 }, textsPerSecond: status.sequencesPerSecond,
             engine: status.devices.compactMap(\.identity?.engineVersion).first.map { "ONNX Runtime \($0)" })
     }
+
+    var standing: ServiceStanding { standing(fleet.status()) }
 
     func probe(_ device: String) throws(ApusError) -> DeviceDescription {
         let id = try id(device)
@@ -45,6 +47,10 @@ struct ServedDevices: DeviceCatalog {
     func profile(_ device: String, steps: Int) async throws(ApusError) -> String {
         try await fleet.profile(try id(device), steps: steps, into: directory)
         return "\(directory)/logs/gpu_profiles"
+    }
+
+    private func standing(_ status: FleetStatus) -> ServiceStanding {
+        ServiceStanding(remedy: status.remedy.rawValue, capacity: status.capacity, chaos: chaos)
     }
 
     private func line(_ device: DeviceID) throws(ApusError) -> DeviceDescription {

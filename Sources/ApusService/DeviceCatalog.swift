@@ -2,8 +2,10 @@ package import ApusErrors
 
 /// The devices of this server, and what an operator may ask of them. A device is named as on the command line, `cuda:1`.
 package protocol DeviceCatalog: Sendable {
-    /// All devices as they stand. Answers at once.
+    /// All devices as they stand, with what the system says of their processes' memory: some milliseconds.
     var report: DevicesReport { get }
+    /// How much of their strength is there. Answers at once, for those who ask many times a second.
+    var standing: ServiceStanding { get }
 
     /// Asks for a device that stays away to be tried now.
     /// - Throws: `.unknownDevice`.

@@ -4,7 +4,7 @@ struct HealthOperation: Sendable {
     let devices: (any DeviceCatalog)?
 
     func report(draining: Bool) -> ReadinessReport {
-        ReadinessReport(draining: draining, models: catalog.readiness, standing: devices?.report.service)
+        ReadinessReport(draining: draining, models: catalog.readiness, standing: devices?.standing)
     }
 }
 

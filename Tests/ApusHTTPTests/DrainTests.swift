@@ -81,7 +81,7 @@ extension HTTPTests {
                 #expect(inUse?.description.contains("127.0.0.1:\(server.port)") == true)
                 #expect(inUse?.description.contains("\n") == false)
 
-                let before = await #expect(throws: ApusError.self) { try await HTTPConfiguration(port: server.port).checkAddress() }
+                let before = #expect(throws: ApusError.self) { try HTTPConfiguration(port: server.port).checkAddress() }
                 #expect(before?.description == inUse?.description)
 
                 let foreign = HTTPServer(

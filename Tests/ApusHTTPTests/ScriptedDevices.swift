@@ -5,12 +5,12 @@ import Synchronization
 /// Two devices: a GPU that stays away and tells everything, and a CPU that stands in for it and tells little. Remembers what it was asked.
 final class ScriptedDevices: DeviceCatalog {
     private let asked = Mutex<[String]>([])
-    let service: ServiceStanding
+    let standing: ServiceStanding
     /// What clearing caches and profiling fail with.
     let failure: ApusError?
 
     init(capacity: Double = 0.25, failure: ApusError? = nil) {
-        service = ServiceStanding(remedy: "cpu", capacity: capacity, chaos: "cuda:0:crash@1")
+        standing = ServiceStanding(remedy: "cpu", capacity: capacity, chaos: "cuda:0:crash@1")
         self.failure = failure
     }
 
@@ -68,7 +68,7 @@ final class ScriptedDevices: DeviceCatalog {
 
     var report: DevicesReport {
         DevicesReport(
-            devices: [Self.away, Self.serving], service: service, fallbackRate: 0.5, uptimeSeconds: 90.5, uptimePercent: 99.5,
+            devices: [Self.away, Self.serving], service: standing, fallbackRate: 0.5, uptimeSeconds: 90.5, uptimePercent: 99.5,
             averageLatencyMilliseconds: 2.5, textsPerSecond: 12.5, engine: "ONNX Runtime 1.31.1")
     }
 

@@ -10,9 +10,11 @@ private struct OneDevice: DeviceCatalog {
 
     var report: DevicesReport {
         DevicesReport(
-            devices: [device], service: ServiceStanding(remedy: "none", capacity: capacity, chaos: nil), fallbackRate: 0, uptimeSeconds: 1,
+            devices: [device], service: standing, fallbackRate: 0, uptimeSeconds: 1,
             uptimePercent: 100, averageLatencyMilliseconds: nil, textsPerSecond: 0, engine: nil)
     }
+
+    var standing: ServiceStanding { ServiceStanding(remedy: "none", capacity: capacity, chaos: nil) }
 
     func probe(_ device: String) throws(ApusError) -> DeviceDescription { self.device }
     func clearCache(_ device: String) async throws(ApusError) -> DeviceDescription { self.device }
