@@ -1,5 +1,6 @@
 """The ledger itself, against a server that misbehaves on purpose: what it is trusted to find, it finds."""
 import base64
+import contextlib
 import json
 import re
 import socket
@@ -30,7 +31,8 @@ class Misbehaving:
             threading.Thread(target=self._serve, args=[connection], daemon=True).start()
 
     def _serve(self, connection):
-        with connection, connection.makefile("rb") as stream:
+        # A client that is done closes its connections whatever is still under way on them.
+        with contextlib.suppress(ConnectionError), connection, connection.makefile("rb") as stream:
             while line := stream.readline():
                 head = [line]
                 while head[-1] != b"\r\n":
