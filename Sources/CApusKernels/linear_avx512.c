@@ -1,0 +1,136 @@
+// Linear layers with AVX-512: tiles of up to 6 rows by 64 channels whose 24 sums stay in registers.
+
+#include "linear_internal.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#define LANES 16
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
+#define NAME(f) f##_x16
+#include "simd_math.h"
+#include "linear_lanes.h"
+
+#define WITH_VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,fma")))
+#define WITH_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,fma")))
+
+/// Defines `name`_rows, the products of a constant number of rows, and `name`, which chooses it. One chain of sums per result, the same for
+/// every number of rows. `FETCH` distance: the next lines of the panel from L2 or L3 before they are needed.
+#define TILE(name, attributes, vector, zero, load_panel, load_row, multiply_add, store)                                                   \
+    attributes static inline __attribute__((always_inline)) void name##_rows(const int count, const uint8_t *rows, size_t stride,         \
+                                                                             const uint8_t *panel, int64_t groups, uint8_t *sums) {       \
+        vector sum[APUS_TILE_ROWS][4];                                                                                                     \
+        _Pragma("clang loop unroll(full)") for (int r = 0; r < count; r++)                                                                 \
+            _Pragma("clang loop unroll(full)") for (int c = 0; c < 4; c++) sum[r][c] = zero();                                             \
+        for (int64_t g = 0; g < groups; g++, panel += 256, rows += 4) {                                                                    \
+            vector w[4];                                                                                                                   \
+            _Pragma("clang loop unroll(full)") for (int c = 0; c < 4; c++) {                                                               \
+                w[c] = load_panel(panel + 64 * c);                                                                                         \
+                __builtin_prefetch(panel + 64 * c + 4096);                                                                                 \
+            }                                                                                                                              \
+            _Pragma("clang loop unroll(full)") for (int r = 0; r < count; r++) {                                                           \
+                vector x = load_row(rows + (size_t)r * stride);                                                                            \
+                _Pragma("clang loop unroll(full)") for (int c = 0; c < 4; c++) sum[r][c] = multiply_add(sum[r][c], x, w[c]);               \
+            }                                                                                                                              \
+        }                                                                                                                                  \
+        _Pragma("clang loop unroll(full)") for (int r = 0; r < count; r++)                                                                 \
+            _Pragma("clang loop unroll(full)") for (int c = 0; c < 4; c++) store(sums + 256 * r + 64 * c, sum[r][c]);                      \
+    }                                                                                                                                      \
+    attributes static void name(const uint8_t *rows, size_t stride, int64_t count, const uint8_t *panel, int64_t groups, void *sums) {     \
+        switch (count) {                                                                                                                   \
+        case 1: return name##_rows(1, rows, stride, panel, groups, sums);                                                                  \
+        case 2: return name##_rows(2, rows, stride, panel, groups, sums);                                                                  \
+        case 3: return name##_rows(3, rows, stride, panel, groups, sums);                                                                  \
+        case 4: return name##_rows(4, rows, stride, panel, groups, sums);                                                                  \
+        case 5: return name##_rows(5, rows, stride, panel, groups, sums);                                                                  \
+        case 6: return name##_rows(6, rows, stride, panel, groups, sums);                                                                  \
+        }                                                                                                                                  \
+    }
+
+#define LOAD_INT(address) _mm512_loadu_si512(address)
+#define ROW_INT(address) _mm512_set1_epi32(*(const int32_t *)(address))
+#define STORE_INT(address, v) _mm512_store_si512(address, v)
+TILE(tile_int8, WITH_VNNI, __m512i, _mm512_setzero_si512, LOAD_INT, ROW_INT, _mm512_dpbusd_epi32, STORE_INT)
+
+#define LOAD_BF16(address) ((__m512bh)_mm512_loadu_si512(address))
+#define ROW_BF16(address) ((__m512bh)_mm512_set1_epi32(*(const int32_t *)(address)))
+#define STORE_FLOAT(address, v) _mm512_store_ps(address, v)
+TILE(tile_bf16, WITH_BF16, __m512, _mm512_setzero_ps, LOAD_BF16, ROW_BF16, _mm512_dpbf16_ps, STORE_FLOAT)
+
+#define LOAD_FLOAT(address) _mm512_loadu_ps(address)
+#define ROW_FLOAT(address) _mm512_set1_ps(*(const float *)(address))
+#define FMA(sum, x, w) _mm512_fmadd_ps(x, w, sum)
+TILE(tile_fp32, TARGET, __m512, _mm512_setzero_ps, LOAD_FLOAT, ROW_FLOAT, FMA, STORE_FLOAT)
+
+/// The first `count` lanes, count 0...16 (more: all).
+static inline __mmask16 lanes(int64_t count) { return count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1); }
+
+WITH_BF16 static void pack_native_bf16(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
+                                       float *zeros) {
+    (void)scales, (void)zeros;
+    for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
+        int64_t i = 0;
+        for (; i + 32 <= k; i += 32)
+            _mm512_storeu_si512(data + 2 * i, (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(x + i + 16), _mm512_loadu_ps(x + i)));
+        for (; (size_t)i * 2 < stride; i += 16) {
+            __m512 v = _mm512_maskz_loadu_ps(lanes(k > i ? k - i : 0), x + (k > i ? i : 0));
+            _mm256_storeu_si256((__m256i *)(data + 2 * i), (__m256i)_mm512_cvtneps_pbh(v));
+        }
+    }
+}
+
+TARGET static void pack_wide_int8(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
+                                  float *zeros) {
+    for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
+        __m512 least[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, most[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        int64_t i = 0;
+        for (; i + 32 <= k; i += 32)
+            for (int part = 0; part < 2; part++) {
+                __m512 v = _mm512_loadu_ps(x + i + 16 * part);
+                least[part] = _mm512_min_ps(v, least[part]);
+                most[part] = _mm512_max_ps(v, most[part]);
+            }
+        for (; i < k; i += 16) {
+            __m512 v = _mm512_maskz_loadu_ps(lanes(k - i), x + i);
+            least[0] = _mm512_min_ps(v, least[0]);
+            most[0] = _mm512_max_ps(v, most[0]);
+        }
+        float inverse;
+        range_x16(_mm512_reduce_min_ps(_mm512_min_ps(least[0], least[1])), _mm512_reduce_max_ps(_mm512_max_ps(most[0], most[1])), scales + r,
+                  &inverse, zeros + r);
+        __m512 by = _mm512_set1_ps(inverse), zero = _mm512_set1_ps(zeros[r]);
+        for (i = 0; i + 16 <= k; i += 16) {
+            __m512i q = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_loadu_ps(x + i), by, zero));
+            _mm_storeu_si128((__m128i *)(data + i), _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
+        }
+        for (; (size_t)i < stride; i += 16) {
+            __mmask16 inside = lanes(k > i ? k - i : 0);
+            __m512 v = _mm512_maskz_loadu_ps(inside, x + (k > i ? i : 0));
+            __m512i q = _mm512_maskz_cvtps_epi32(inside, _mm512_fmadd_ps(v, by, zero));
+            _mm_storeu_si128((__m128i *)(data + i), _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
+        }
+    }
+}
+
+apus_linear_kernel apus_linear_avx512(apus_format format, uint32_t features) {
+    const apus_linear_kernel none = {0};
+    if (!(features & APUS_CPU_AVX512)) return none;
+    switch (format) {
+    case APUS_FORMAT_FP32: return (apus_linear_kernel){tile_fp32, finish_floats_x16, NULL};
+    case APUS_FORMAT_BF16:
+        return features & APUS_CPU_BF16 ? (apus_linear_kernel){tile_bf16, finish_floats_x16, pack_native_bf16} : none;
+    case APUS_FORMAT_INT8:
+        return features & APUS_CPU_VNNI ? (apus_linear_kernel){tile_int8, finish_int8_x16, pack_wide_int8} : none;
+    }
+    return none;
+}
+
+#else
+
+apus_linear_kernel apus_linear_avx512(apus_format format, uint32_t features) {
+    (void)format, (void)features;
+    return (apus_linear_kernel){0};
+}
+
+#endif

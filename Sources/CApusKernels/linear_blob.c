@@ -1,0 +1,173 @@
+// Blobs: sizes, headers and the conversion of weights. Runs at load time, in plain C.
+
+#include "linear_blob.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+_Static_assert(sizeof(apus_linear_header) == 64, "a header is a cache line");
+
+static const uint64_t magic = 0x726e696c73757061; // "apuslinr", little endian
+static const uint32_t version = 1;
+static const uint32_t layout = 1;
+/// 65536 · 255 · 128 < 2^31.
+static const int64_t longest_int8 = 65536;
+
+apus_linear_sizes apus_linear_measure(apus_format format, int64_t n, int64_t k) {
+    apus_linear_sizes sizes = {0};
+    switch (format) {
+    case APUS_FORMAT_FP32: sizes.group = 1, sizes.element = 4; break;
+    case APUS_FORMAT_BF16: sizes.group = 2, sizes.element = 2; break;
+    case APUS_FORMAT_INT8: sizes.group = 4, sizes.element = 1; break;
+    default: return sizes;
+    }
+    const int64_t most = INT64_C(1) << 40;
+    if (n < 1 || k < 1 || n > most || k > most || (format == APUS_FORMAT_INT8 && k > longest_int8)) return sizes;
+    sizes.groups = (k - 1) / sizes.group + 1;
+    sizes.panels = (n - 1) / APUS_PANEL + 1;
+    sizes.panel_bytes = (size_t)(sizes.groups * APUS_PANEL * sizes.group * sizes.element);
+    size_t panels, total;
+    if (__builtin_mul_overflow((size_t)sizes.panels, sizes.panel_bytes, &panels)) return sizes;
+    if (__builtin_add_overflow(panels, sizeof(apus_linear_header), &total)) return sizes;
+    if (format == APUS_FORMAT_INT8) {
+        size_t floats = (size_t)sizes.panels * APUS_PANEL * sizeof(float);
+        sizes.scales = total;
+        if (__builtin_add_overflow(total, floats, &total)) return sizes;
+        sizes.column_sums = total;
+        if (__builtin_add_overflow(total, floats, &total)) return sizes;
+    }
+    if (total > PTRDIFF_MAX) return sizes;
+    sizes.total = total;
+    return sizes;
+}
+
+size_t apus_linear_bytes(apus_format format, int64_t n, int64_t k) { return apus_linear_measure(format, n, k).total; }
+
+static int is_aligned(const void *pointer) { return ((uintptr_t)pointer & 63) == 0; }
+
+apus_result apus_linear_begin(apus_format format, int64_t n, int64_t k, void *packed) {
+    apus_linear_sizes sizes = apus_linear_measure(format, n, k);
+    if (!sizes.total || !packed || !is_aligned(packed)) return APUS_BAD_ARGUMENT;
+    memset(packed, 0, sizes.total);
+    *(apus_linear_header *)packed = (apus_linear_header){
+        .magic = magic, .version = version, .format = format, .layout = layout, .n = n, .k = k, .bytes = sizes.total};
+    return APUS_OK;
+}
+
+const apus_linear_header *apus_linear_header_of(const void *packed, size_t bytes, apus_linear_sizes *sizes) {
+    if (!packed || !is_aligned(packed) || bytes < sizeof(apus_linear_header)) return NULL;
+    const apus_linear_header *header = packed;
+    if (header->magic != magic || header->version != version || header->layout != layout || header->bytes > bytes) return NULL;
+    *sizes = apus_linear_measure((apus_format)header->format, header->n, header->k);
+    return sizes->total && sizes->total == header->bytes ? header : NULL;
+}
+
+apus_result apus_linear_check(const void *packed, size_t bytes, int64_t *n, int64_t *k) {
+    apus_linear_sizes sizes;
+    const apus_linear_header *header = apus_linear_header_of(packed, bytes, &sizes);
+    if (!header || header->bytes != bytes) return APUS_BAD_BLOB;
+    if (n) *n = header->n;
+    if (k) *k = header->k;
+    return APUS_OK;
+}
+
+/// Nearest even for |v| < 2^22.
+static float rounded(float v) { return (v + 12582912.0f) - 12582912.0f; }
+
+static int8_t quantised(float v, float scale) {
+    if (!(scale > 0)) return 0;
+    float q = rounded(v / scale);
+    return (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
+}
+
+/// The row's scale, negative when a value is not finite.
+static float row_scale(const float *row, int64_t k) {
+    float most = 0;
+    for (int64_t i = 0; i < k; i++) {
+        float size = fabsf(row[i]);
+        if (!(size <= FLT_MAX)) return -1;
+        most = size > most ? size : most;
+    }
+    return most / 127;
+}
+
+apus_result apus_quantize_row_int8(const float *row, int64_t k, int8_t *out, float *scale) {
+    if (!row || !out || !scale || k < 1) return APUS_BAD_ARGUMENT;
+    float found = row_scale(row, k);
+    if (found < 0) return APUS_BAD_ARGUMENT;
+    *scale = found;
+    for (int64_t i = 0; i < k; i++) out[i] = quantised(row[i], found);
+    return APUS_OK;
+}
+
+static uint16_t bf16(float v) {
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static int is_inside(const apus_linear_header *header, int64_t first_row, int64_t rows) {
+    return first_row >= 0 && rows >= 0 && first_row <= header->n && rows <= header->n - first_row;
+}
+
+/// Where value `index` of an output channel lies.
+static size_t place(const apus_linear_sizes *sizes, int64_t channel, int64_t index) {
+    size_t panel = sizeof(apus_linear_header) + (size_t)(channel / APUS_PANEL) * sizes->panel_bytes;
+    int64_t value = (index / sizes->group * APUS_PANEL + channel % APUS_PANEL) * sizes->group + index % sizes->group;
+    return panel + (size_t)(value * sizes->element);
+}
+
+static void finish_int8_row(uint8_t *blob, const apus_linear_sizes *sizes, int64_t channel, float scale, int64_t sum) {
+    ((float *)(blob + sizes->scales))[channel] = scale;
+    ((float *)(blob + sizes->column_sums))[channel] = (float)sum;
+}
+
+apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows, const float *weight) {
+    apus_linear_sizes sizes;
+    const apus_linear_header *header = apus_linear_header_of(packed, SIZE_MAX, &sizes);
+    if (!header) return APUS_BAD_BLOB;
+    if (!weight || !is_inside(header, first_row, rows)) return APUS_BAD_ARGUMENT;
+    uint8_t *blob = packed;
+    for (int64_t channel = first_row; channel < first_row + rows; channel++, weight += header->k) {
+        switch ((apus_format)header->format) {
+        case APUS_FORMAT_FP32:
+            for (int64_t i = 0; i < header->k; i++) *(float *)(blob + place(&sizes, channel, i)) = weight[i];
+            break;
+        case APUS_FORMAT_BF16:
+            for (int64_t i = 0; i < header->k; i++) *(uint16_t *)(blob + place(&sizes, channel, i)) = bf16(weight[i]);
+            break;
+        case APUS_FORMAT_INT8: {
+            float scale = row_scale(weight, header->k);
+            if (scale < 0) return APUS_BAD_ARGUMENT;
+            int64_t sum = 0;
+            for (int64_t i = 0; i < header->k; i++) {
+                int8_t value = quantised(weight[i], scale);
+                *(int8_t *)(blob + place(&sizes, channel, i)) = value;
+                sum += value;
+            }
+            finish_int8_row(blob, &sizes, channel, scale, sum);
+            break;
+        }
+        }
+    }
+    return APUS_OK;
+}
+
+apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t rows, const int8_t *weight, const float *scales) {
+    apus_linear_sizes sizes;
+    const apus_linear_header *header = apus_linear_header_of(packed, SIZE_MAX, &sizes);
+    if (!header) return APUS_BAD_BLOB;
+    if (!weight || !scales || header->format != APUS_FORMAT_INT8 || !is_inside(header, first_row, rows)) return APUS_BAD_ARGUMENT;
+    uint8_t *blob = packed;
+    for (int64_t channel = first_row; channel < first_row + rows; channel++, weight += header->k) {
+        int64_t sum = 0;
+        for (int64_t i = 0; i < header->k; i++) {
+            *(int8_t *)(blob + place(&sizes, channel, i)) = weight[i];
+            sum += weight[i];
+        }
+        finish_int8_row(blob, &sizes, channel, scales[channel - first_row], sum);
+    }
+    return APUS_OK;
+}

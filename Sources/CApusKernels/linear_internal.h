@@ -1,0 +1,86 @@
+// Linear layers in two steps, for operators that keep blocks of rows in the L2 cache: rows are packed once (converted, quantised), then
+// multiplied by one blob or several of the same format and k.
+
+#ifndef APUS_LINEAR_INTERNAL_H
+#define APUS_LINEAR_INTERNAL_H
+
+#include "CApusKernels.h"
+
+#pragma clang assume_nonnull begin
+
+enum {
+    /// Output channels of a panel, whatever the CPU: a panel is `[groups][64][group]` values, group = 1 (fp32), 2 (bf16), 4 (int8)
+    /// neighbouring input channels, so that 16, 8 or 4 channels of one group fill a register for the dot-product instructions.
+    APUS_PANEL = 64,
+    /// Rows that a kernel multiplies at once: 6 × 64 sums fill 24 of AVX-512's 32 registers.
+    APUS_TILE_ROWS = 6
+};
+
+/// Rows as a kernel reads them: `stride` bytes apart; in int8 value = (u8 - zero) · scale, `scales` and `zeros` one per row.
+typedef struct {
+    const uint8_t *_Nullable data;
+    size_t stride;
+    const float *_Nullable scales;
+    const float *_Nullable zeros;
+} apus_rows;
+
+/// One tile of sums and what turns it into results.
+typedef struct {
+    /// `[rows][64]` fp32, or s32 in int8.
+    const void *sums;
+    int64_t rows, columns;
+    /// The panel's `[64]`; scales and column sums only in int8.
+    const float *bias;
+    const float *_Nullable scales;
+    const float *_Nullable column_sums;
+    const float *_Nullable row_scales;
+    const float *_Nullable row_zeros;
+    apus_activation activation;
+    float *y;
+    int64_t ldy;
+} apus_finish;
+
+typedef struct {
+    /// sums[count][64] = rows · panel, `groups` groups deep, count 1...6. While it reads, it may fetch the memory behind the panel.
+    void (*tile)(const uint8_t *rows, size_t stride, int64_t count, const uint8_t *panel, int64_t groups, void *sums);
+    /// Activation of scaled sums plus bias.
+    void (*finish)(const apus_finish *);
+    /// Converts `m` rows of `k` floats, `ldx` apart, to rows of `stride` bytes, zero beyond k. NULL: rows are read where they are.
+    void (*_Nullable pack)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales, float *zeros);
+} apus_linear_kernel;
+
+/// A blob, opened: what its header says and the kernel for it here.
+typedef struct {
+    apus_format format;
+    int64_t n, k, groups;
+    size_t panel_bytes, stride;
+    const uint8_t *panels;
+    const float *_Nullable scales;
+    const float *_Nullable column_sums;
+    apus_linear_kernel kernel;
+} apus_linear_view;
+
+apus_result apus_linear_open(const void *packed, apus_linear_view *view);
+
+/// Bytes for `m` packed rows, a multiple of 64; 0 when they overflow. (fp32 rows stay where they are: 64.)
+size_t apus_rows_bytes(const apus_linear_view *view, int64_t m);
+
+/// Packs `m` rows of `view->k` floats, `ldx` apart, in `memory` (64-byte aligned, `apus_rows_bytes`). In fp32 `rows` refers to `x`.
+void apus_rows_pack(const apus_linear_view *view, const float *x, int64_t ldx, int64_t m, void *memory, apus_rows *rows);
+
+/// y `[m, n]`, rows `ldy` floats apart.
+void apus_linear_rows(const apus_linear_view *view, const apus_rows *rows, int64_t m, const float *_Nullable bias,
+                      apus_activation activation, float *y, int64_t ldy);
+
+/// Rows per block so that packed rows and one panel stay in the L2 cache; a multiple of the tile's rows.
+int64_t apus_linear_block_rows(const apus_linear_view *view);
+
+/// Kernels by format; a NULL `tile` where the compiler or the features have none.
+apus_linear_kernel apus_linear_generic(apus_format format);
+apus_linear_kernel apus_linear_avx2(apus_format format, uint32_t features);
+apus_linear_kernel apus_linear_avx512(apus_format format, uint32_t features);
+apus_linear_kernel apus_linear_neon(apus_format format, uint32_t features);
+
+#pragma clang assume_nonnull end
+
+#endif
