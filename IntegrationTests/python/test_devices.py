@@ -140,13 +140,13 @@ def test_another_device_takes_an_assigned_model_over_while_its_own_is_away(tmp_p
         """
     with apus.Server("--config", configuration(tmp_path, text), "--chaos", "sim:0:lost@3") as server:
         answers = []
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and len(answers) < 30:
+        deadline = time.monotonic() + 60
+        # A lost device is not expected back.
+        while time.monotonic() < deadline and answers[-1:] != [("sim:1", "permanent")]:
             reply = server.embed(f"text {len(answers)}", model="one")
             assert reply.status == 200, reply
             answers.append((reply.headers["x-apus-device"], reply.headers["x-apus-fallback"]))
         assert answers[0] == ("sim:0", "none")
-        # A lost device is not expected back.
         assert answers[-1] == ("sim:1", "permanent"), answers
 
 
@@ -160,7 +160,7 @@ def test_simulated_devices_are_marked_and_have_sensors():
     with apus.Server("--devices", "sim:2", "--chaos", "sim:0:slow@1000000") as server:
         assert "SIMULATED" in server.output() and "CHAOS" in server.output()
         assert server.get("/health/ready").json["chaos"] == "sim:0:slow@1000000"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         metrics = ""
         while time.monotonic() < deadline and 'apus_device_memory_allocated_bytes{device="sim:1"}' not in metrics:
             time.sleep(0.2)

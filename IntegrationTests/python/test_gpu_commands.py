@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -19,7 +18,7 @@ WIDTH = 80
 def pair():
     """A server with two logical CPU devices, each in a worker process of its own."""
     with apus.Server("--devices", "cpu:2") as running:
-        until(lambda: all(device["state"] == "serving" and device["models"] for device in devices(running)))
+        apus.eventually(lambda: all(device["state"] == "serving" and device["models"] for device in devices(running)))
         yield running
         assert running.process.poll() is None, running.output()
 
@@ -28,13 +27,6 @@ def devices(server):
     reply = server.get("/v1/devices")
     assert reply.status == 200, reply
     return reply.json["devices"]
-
-
-def until(condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not so within {seconds} s"
-        time.sleep(0.05)
 
 
 def document(result, status=DONE):
@@ -98,7 +90,7 @@ def test_info_tells_of_a_plugin_that_does_not_load(tmp_path):
 
 def test_status_of_a_server(pair):
     pair.embed(["one", "two", "three"])
-    until(lambda: all(device["memory"] and device["memory"]["allocated_mb"] > 0 for device in devices(pair)))
+    apus.eventually(lambda: all(device["memory"] and device["memory"]["allocated_mb"] > 0 for device in devices(pair)))
     status = document(apus.run("gpu", "status", "--json", "--url", pair.base))
     assert status["server"] == pair.base
     assert [device["device"] for device in status["devices"]] == ["cpu:0", "cpu:1"]
@@ -122,12 +114,12 @@ def test_status_of_a_server(pair):
 def test_status_counts_a_worker_that_was_killed(pair):
     before = {device["device"]: device for device in devices(pair)}
     os.kill(before["cpu:1"]["pid"], signal.SIGKILL)
-    until(lambda: devices(pair)[1]["restarts"] == before["cpu:1"]["restarts"] + 1 and devices(pair)[1]["state"] == "serving")
+    apus.eventually(lambda: devices(pair)[1]["restarts"] == before["cpu:1"]["restarts"] + 1 and devices(pair)[1]["state"] == "serving")
     after = {device["device"]: device for device in document(apus.run("gpu", "status", "--json", "--url", pair.base))["devices"]}
     assert after["cpu:1"]["pid"] != before["cpu:1"]["pid"]
     assert after["cpu:1"]["last_reason"]["code"] == "worker_killed"
     assert after["cpu:0"]["pid"] == before["cpu:0"]["pid"] and after["cpu:0"]["restarts"] == before["cpu:0"]["restarts"]
-    until(lambda: devices(pair)[1]["memory"] is not None)
+    apus.eventually(lambda: devices(pair)[1]["memory"] is not None)
 
 
 def test_probe_answers_with_the_device(pair):
@@ -201,7 +193,7 @@ def test_caches_are_cleared_and_steps_are_profiled(pair):
     def profiles():
         pair.embed([f"text {number}" for number in range(64)])
         return [name for name in os.listdir(folder) if not name.startswith(".")]
-    until(lambda: len(profiles()) >= 1)
+    apus.eventually(lambda: len(profiles()) >= 1)
     events = json.load(open(os.path.join(folder, profiles()[0])))
     assert {event["args"]["step"] for event in events} == {1, 2}
     assert any(event["name"] == "model_run" and event["dur"] > 0 for event in events)
@@ -232,6 +224,21 @@ def test_benchmark_measures_every_device_against_the_cpu():
         cpu = next(other for other in measured["results"] if (other["device"], other["batch"]) == ("cpu", row["batch"]))
         assert row["speedup"] == pytest.approx(cpu["latency_ms"] / row["latency_ms"])
     table(apus.run("gpu", "benchmark", "--batches", "2", "--seconds", "0.1"), words=["cpu", "SPEED-UP", "1.00x"])
+
+
+def test_benchmark_measures_how_a_cpu_shares_its_cores_out():
+    result = apus.run("gpu", "benchmark", "--lanes", "--devices", "cpu", "--json")
+    ways = document(result)["results"]
+    # A lane for each core first, then fewer with the other cores beside them. One core has no choice.
+    assert (len(ways) >= 2) == (len(os.sched_getaffinity(0)) > 1), ways
+    for way in ways:
+        assert way["device"] == "cpu:0" and way["lanes"] >= 1 and way["texts_per_second"] > 0
+        assert way["lanes"] + way["helpers"] == ways[0]["lanes"]
+    fastest = max(ways, key=lambda way: way["texts_per_second"], default=None)
+    # Another way than the usual has to be clearly faster.
+    expected = fastest if ways and fastest["texts_per_second"] >= 1.05 * ways[0]["texts_per_second"] else (ways or [None])[0]
+    assert [way for way in ways if way["chosen"]] == [expected][:len(ways)]
+    table(apus.run("gpu", "benchmark", "--lanes", "--devices", "cpu"), words=["THREADS BESIDE", "servers use this"] if ways else [])
 
 
 @pytest.mark.parametrize("arguments", [("--batches", ""), ("--batches", "0"), ("--batches", "1,,2"), ("--batches", "9999"), ("--seconds", "0")])
@@ -311,7 +318,7 @@ def test_a_driver_without_gpus_is_told(fake):
 
 def test_status_of_simulated_accelerators():
     with apus.Server("--devices", "sim:2") as running:
-        until(lambda: all(device["gpu"]["memory"] for device in devices(running)[:2]))
+        apus.eventually(lambda: all(device["gpu"]["memory"] for device in devices(running)[:2]))
         status = document(apus.run("gpu", "status", "--json", "--url", running.base))
         assert [(device["device"], device["state"]) for device in status["devices"]] == [
             ("sim:0", "serving"), ("sim:1", "serving"), ("cpu:0", "standby")]

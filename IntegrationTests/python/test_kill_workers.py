@@ -15,6 +15,7 @@ import pytest
 
 import apus
 import ledger
+from apus import eventually
 
 sys.path.insert(0, str(apus.ROOT / "Benchmarks"))
 import drain  # noqa: E402
@@ -26,13 +27,6 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="fi
 @pytest.fixture(scope="module")
 def texts():
     return ledger.Texts(1024, 8)
-
-
-def eventually(condition, seconds=60, server=None):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not so after {seconds} s\n{server.output() if server else ''}"
-        time.sleep(0.1)
 
 
 def clean(books, server):
@@ -110,7 +104,7 @@ def test_thirty_seconds_of_killed_and_stopped_workers_lose_nothing(texts):
         assert restarts(server, "killed") == 3 and restarts(server, "hung") >= 1, server.output()
         assert all(ended(outage.pid) for outage in outages.outages)
         # Nothing of a dead worker is kept.
-        eventually(lambda: descriptors(server)[0] == regions and descriptors(server)[1] <= sockets + 2, seconds=10, server=server)
+        eventually(lambda: descriptors(server)[0] == regions and descriptors(server)[1] <= sockets + 2, server=server)
         assert {outage.device for outage in outages.outages} == {"cpu:0", "cpu:1"}
         assert server.metric("apus_expired_on_device_total") == server.metric("apus_quarantined_inputs_total") == 0
         assert server.signal_and_wait() == 0, server.output()
@@ -135,7 +129,7 @@ def test_requests_wait_for_the_only_worker_however_long_its_successor_takes(text
         load.close()
         clean(load.ledger, server)
         assert load.ledger.books()["errors"] == {}, load.ledger.books()
-        assert restarts(server, "killed") == 1 and ended(victim)
+        eventually(lambda: restarts(server, "killed") == 1 and ended(victim), server=server)
 
 
 def test_workers_killed_as_soon_as_they_start_count_against_nobody(texts):
@@ -155,7 +149,8 @@ def test_workers_killed_as_soon_as_they_start_count_against_nobody(texts):
         load.close()
         clean(load.ledger, server)
         assert load.ledger.books()["errors"] == {}, load.ledger.books()
-        assert restarts(server, "killed") == 5 and restarts(server, "spawn") == 0, server.output()
+        eventually(lambda: restarts(server, "killed") == 5, server=server)
+        assert restarts(server, "spawn") == 0, server.output()
 
 
 def test_all_workers_killed_at_once_under_load_lose_nothing(texts):
@@ -195,7 +190,7 @@ def test_no_worker_outlives_a_server_that_is_killed(texts, stopped):
             os.kill(workers[0], signal.SIGSTOP)
         with started(server.process.kill):
             loaded(server, texts, 4, 30, lambda: server.process.poll() is not None)
-        eventually(lambda: all(ended(pid) for pid in workers), seconds=20)
+        eventually(lambda: all(ended(pid) for pid in workers))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])

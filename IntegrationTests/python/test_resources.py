@@ -33,6 +33,7 @@ def test_memory_does_not_grow_with_requests():
                 response.read()
 
         work(60)
-        settled = server.pss_bytes()
+        settled = server.own_bytes()
         work(120)
-        assert server.pss_bytes() - settled <= 16 * MEBIBYTE
+        # What a burst leaves unused is given back a little later.
+        apus.eventually(lambda: server.own_bytes() - settled <= 16 * MEBIBYTE, seconds=30, pause=0.5)
