@@ -16,14 +16,9 @@ struct BenchmarkTable {
         var textsPerSecond: Double { milliseconds > 0 ? Double(batch) * 1000 / milliseconds : 0 }
     }
 
-    struct Failure {
-        let device: String
-        let reason: String
-    }
-
     let model: String
     var rows: [Row] = []
-    var failures: [Failure] = []
+    var failures: [MeasurementFailure] = []
 
     /// The name of the row that others are compared with.
     static let baseline = "cpu"
@@ -42,8 +37,7 @@ struct BenchmarkTable {
         }
         var text = Paragraph("\(model), medians of whole requests from text to vectors, in worker processes").text + "\n"
         text += TextTable(["DEVICE", "PRECISION", "TEXTS", "MS", "TEXTS/S", "SPEED-UP", "NAME"], cells, shortened: 6).text
-        for failure in failures { text += Paragraph("not measured: \(failure.reason)", first: "\(failure.device): ").text }
-        return text
+        return text + failures.text
     }
 
     var json: String {
@@ -68,15 +62,7 @@ struct BenchmarkTable {
             writer.endObject()
         }
         writer.endArray()
-        writer.key("failures")
-        writer.beginArray()
-        for failure in failures {
-            writer.beginObject()
-            writer.member("device", failure.device)
-            writer.member("reason", failure.reason)
-            writer.endObject()
-        }
-        writer.endArray()
+        failures.write(to: &writer)
         writer.endObject()
         return String(decoding: writer.bytes, as: UTF8.self) + "\n"
     }

@@ -12,7 +12,7 @@ struct FitTable {
 
     let model: String
     var rows: [Row] = []
-    var failures: [BenchmarkTable.Failure] = []
+    var failures: [MeasurementFailure] = []
 
     var text: String {
         let cells = rows.map { row in
@@ -24,8 +24,7 @@ struct FitTable {
         }
         var text = Paragraph("\(model), the largest batches of its longest texts that fit; servers remember what does not").text + "\n"
         text += TextTable(["DEVICE", "PRECISION", "TEXTS", "PADDED TOKENS", "MIB", "LIMIT", "NAME"], cells, shortened: 6).text
-        for failure in failures { text += Paragraph("not measured: \(failure.reason)", first: "\(failure.device): ").text }
-        return text
+        return text + failures.text
     }
 
     var json: String {
@@ -51,15 +50,7 @@ struct FitTable {
             writer.endObject()
         }
         writer.endArray()
-        writer.key("failures")
-        writer.beginArray()
-        for failure in failures {
-            writer.beginObject()
-            writer.member("device", failure.device)
-            writer.member("reason", failure.reason)
-            writer.endObject()
-        }
-        writer.endArray()
+        failures.write(to: &writer)
         writer.endObject()
         return String(decoding: writer.bytes, as: UTF8.self) + "\n"
     }
