@@ -76,7 +76,7 @@ apus_result apus_attention(apus_format arithmetic, int64_t heads, int64_t head_s
                            int64_t ldy, void *scratch) {
     int64_t longest;
     if (!sizes_are_valid(arithmetic, heads, head_size) || !apus_starts_are_valid(starts, count, &longest)) return APUS_BAD_ARGUMENT;
-    if (ld < heads * head_size || ldy < heads * head_size || (uintptr_t)scratch % 64 != 0) return APUS_BAD_ARGUMENT;
+    if (ld < heads * head_size || ldy < heads * head_size || !scratch || (uintptr_t)scratch % 64 != 0) return APUS_BAD_ARGUMENT;
     if (bias && bias_size < longest) return APUS_BAD_ARGUMENT;
     apus_attend_sequences(arithmetic, heads, head_size, scale, bias, bias_size, q, k, v, ld, starts, count, y, ldy, scratch);
     return APUS_OK;
