@@ -2,6 +2,7 @@ import ApusBatching
 import ApusErrors
 import ApusScheduling
 import ApusTensor
+import Dispatch
 import NIOConcurrencyHelpers
 import Testing
 
@@ -33,8 +34,22 @@ import Testing
                 order.withLockedValue { $0.running -= 1 }
             }
         }
+        // Nobody begins before both want lanes, however long submitting takes.
+        let gate = DispatchSemaphore(value: 0)
+        for _ in 0..<2 {
+            lanes.submit("both", weight: 1) { _ in
+                order.withLockedValue {
+                    $0.running += 1
+                    $0.most = max($0.most, $0.running)
+                }
+                gate.wait()
+                order.withLockedValue { $0.running -= 1 }
+            }
+        }
+        while order.withLockedValue({ $0.running < 2 }) { await Task.yield() }
         for _ in 0..<150 { lanes.submit("heavy", weight: 3, batch("heavy")) }
         for _ in 0..<150 { lanes.submit("light", weight: 1, batch("light")) }
+        for _ in 0..<2 { gate.signal() }
         while order.withLockedValue({ $0.order.count < 300 || $0.running > 0 }) { await Task.yield() }
         let (most, all) = order.withLockedValue { ($0.most, $0.order) }
         #expect(most == 2)
