@@ -60,12 +60,14 @@ let package = Package(
         room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CApusProcess", "CNVML", .metrics, .nioConcurrencyHelpers]),
         room("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices"]),
         .target(name: "COnnxRuntime"),
-        room("ApusORT", ["ApusErrors", "ApusTensor", "COnnxRuntime", .logging]),
+        room("ApusORT", ["ApusErrors", "ApusTensor", "CApusOps", "COnnxRuntime", .logging]),
         room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
+        .target(name: "CApusKernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+        .target(name: "CApusOps", dependencies: ["COnnxRuntime", "CApusKernels"]),
         .target(name: "CApusProcess"),
         room("ApusWorkers", ["ApusErrors", "ApusTensor", "ApusJSON", "ApusExecution", "CApusProcess"]),
-        room("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", .crypto]),
-        room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution"]),
+        room("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "CApusKernels", .crypto]),
+        room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "CApusKernels"]),
         room(
             "ApusWorkerHost",
             ["ApusErrors", "ApusTensor", "ApusExecution", "ApusGraph", "ApusRuntime", "ApusWorkers", "CApusProcess"]),
@@ -85,6 +87,7 @@ let package = Package(
             [
                 "ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
                 "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusWorkers",
+                "CApusKernels",
                 .crypto, .logging,
                 .nioConcurrencyHelpers,
             ]),
@@ -134,6 +137,8 @@ let package = Package(
                 "ApusRuntime", "ApusTokenizers",
             ],
             path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),
+        .executableTarget(name: "KernelBenchmark", dependencies: ["CApusKernels"], path: "Benchmarks/KernelBenchmark"),
+        tests("CApusKernels", ["CApusKernels"]),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
         tests(
             "ApusScheduling",
@@ -178,6 +183,7 @@ let package = Package(
             name: "EngineTests",
             dependencies: [
                 "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
+                "CApusKernels",
             ],
             path: "IntegrationTests/EngineTests", swiftSettings: settings),
     ]

@@ -35,8 +35,11 @@ extension Checkpoint {
             guard transformer.has("config.json") else {
                 throw ApusError(.fileUnreadable, "there is no config.json", place: transformer.file("config.json"))
             }
-            let configuration = try EncoderConfiguration(try transformer.json("config.json"))
-            try configuration.validate(weights, place: transformer.path)
+            let description = try transformer.json("config.json")
+            let configuration = try EncoderConfiguration(description)
+            let quantization = try QuantizationSettings(description)?.precision
+            try configuration.validate(weights, quantization: quantization, place: transformer.path)
+            self.quantization = quantization
             source = .encoder(configuration, weights)
             dimensions = try modules.outputSize(from: configuration.hiddenSize)
             maxTokens = min(settings.maxSequenceLength ?? .max, configuration.longestSequence)
@@ -44,6 +47,7 @@ extension Checkpoint {
         }
         let file = try Self.onnxPath(directory, transformer)
         source = .onnx(try ONNXFile(path: file))
+        quantization = nil
         dimensions = nil
         if let positions = try Self.positions(transformer) {
             maxTokens = min(settings.maxSequenceLength ?? .max, positions)

@@ -1,3 +1,5 @@
+package import ApusTensor
+
 /// A model directory, read and checked: what the network is, what follows it, and what it takes.
 package struct Checkpoint: Sendable {
     package enum Source: Sendable {
@@ -12,6 +14,8 @@ package struct Checkpoint: Sendable {
     /// The directory's path, as it was given.
     package let directory: String
     package let source: Source
+    /// What the weights were quantised to before they were written; nil for weights in floating point and for ONNX files.
+    package let quantization: Precision?
     /// What follows the transformer; a pooling module first.
     package let modules: [SentenceModule]
     /// The most tokens of one input, special tokens included: `max_seq_length` of sentence_bert_config.json, else the positions that the

@@ -4,26 +4,47 @@ import ApusTensor
 extension EncoderConfiguration {
     /// A tensor that the network reads.
     struct RequiredTensor {
+        enum Role {
+            /// Weights of a linear layer, `[out, in]`.
+            case linear
+            /// Embeddings, one row for each number.
+            case table
+            /// What quantisation leaves as it is.
+            case other
+        }
+
         let name: String
         let shape: [Int]
+        let role: Role
+
+        init(name: String, shape: [Int], _ role: Role = .other) {
+            self.name = name
+            self.shape = shape
+            self.role = role
+        }
     }
 
     /// Refuses weights that lack a tensor of this architecture, or hold it in another shape or in a type that is not read.
-    func validate(_ weights: WeightStore, place: String) throws(ApusError) {
+    ///
+    /// - Parameter quantization: what config.json says that linear layers and tables were quantised to.
+    func validate(_ weights: WeightStore, quantization: Precision?, place: String) throws(ApusError) {
         for required in requiredTensors {
             guard let tensor = weights[required.name] else {
                 throw ApusError(
                     .invalidCheckpoint, "tensor \(required.name.debugDescription) is missing", place: place,
                     advice: "Check that config.json belongs to these weights")
             }
-            let tensorPlace = "\(tensor.owner.path): tensor \(required.name.debugDescription)"
+            if let quantization, required.role != .other {
+                try required.validate(tensor, weights, quantization)
+                continue
+            }
             guard tensor.shape == required.shape else {
                 throw ApusError(
-                    .invalidCheckpoint, "config.json asks for shape \(required.shape), the tensor has \(tensor.shape)", place: tensorPlace)
+                    .invalidCheckpoint, "config.json asks for shape \(required.shape), the tensor has \(tensor.shape)", place: tensor.place)
             }
-            guard [.float32, .float16, .bfloat16].contains(tensor.elementType) else {
+            guard TensorView.floatTypes.contains(tensor.elementType) else {
                 throw ApusError(
-                    .unsupportedModel, "weights of type \(tensor.elementType) are not supported", place: tensorPlace,
+                    .unsupportedModel, "weights of type \(tensor.elementType) are not supported", place: tensor.place,
                     advice: "Save the model as float32, float16 or bfloat16")
             }
         }
@@ -34,11 +55,11 @@ extension EncoderConfiguration {
         let names = TensorNames(family)
         let width = hiddenSize
         var tensors = [
-            RequiredTensor(name: "embeddings.word_embeddings.weight", shape: [vocabularySize, width]),
-            RequiredTensor(name: "embeddings.position_embeddings.weight", shape: [maxPositions, width]),
+            RequiredTensor(name: "embeddings.word_embeddings.weight", shape: [vocabularySize, width], .table),
+            RequiredTensor(name: "embeddings.position_embeddings.weight", shape: [maxPositions, width], .table),
         ]
         if typeVocabularySize > 0 {
-            tensors.append(RequiredTensor(name: "embeddings.token_type_embeddings.weight", shape: [typeVocabularySize, width]))
+            tensors.append(RequiredTensor(name: "embeddings.token_type_embeddings.weight", shape: [typeVocabularySize, width], .table))
         }
         tensors += norm("embeddings.LayerNorm")
         if let relativeAttentionBuckets {
@@ -56,7 +77,7 @@ extension EncoderConfiguration {
     }
 
     private func linear(_ name: String, from input: Int, to output: Int) -> [RequiredTensor] {
-        [RequiredTensor(name: name + ".weight", shape: [output, input]), RequiredTensor(name: name + ".bias", shape: [output])]
+        [RequiredTensor(name: name + ".weight", shape: [output, input], .linear), RequiredTensor(name: name + ".bias", shape: [output])]
     }
 
     private func norm(_ name: String) -> [RequiredTensor] {

@@ -40,6 +40,17 @@ package final class MappedFile: @unchecked Sendable {
         }
     }
 
+    /// The same for the pages that lie wholly within `part`, which must be a part of ``bytes``.
+    func releasePages(of part: UnsafeRawBufferPointer) {
+        guard let start = part.baseAddress, let whole = bytes.baseAddress else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let offset = start - whole
+        let first = (offset + page - 1) / page * page
+        let end = (offset + part.count) / page * page
+        guard page > 0, first >= 0, first < end, end <= bytes.count else { return }
+        madvise(UnsafeMutableRawPointer(mutating: whole + first), end - first, MADV_DONTNEED)
+    }
+
     deinit {
         if let address = bytes.baseAddress {
             munmap(UnsafeMutableRawPointer(mutating: address), bytes.count)

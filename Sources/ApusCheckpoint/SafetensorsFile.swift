@@ -110,24 +110,3 @@ struct SafetensorsFile {
         ApusError(.invalidCheckpoint, message, place: place)
     }
 }
-
-extension ElementType {
-    fileprivate init?(safetensorsName name: String) {
-        switch name {
-        case "F64": self = .float64
-        case "F32": self = .float32
-        case "F16": self = .float16
-        case "BF16": self = .bfloat16
-        case "I64": self = .int64
-        case "I32": self = .int32
-        case "I16": self = .int16
-        case "I8": self = .int8
-        case "U64": self = .uint64
-        case "U32": self = .uint32
-        case "U16": self = .uint16
-        case "U8": self = .uint8
-        case "BOOL": self = .bool
-        default: return nil
-        }
-    }
-}

@@ -1,4 +1,4 @@
-import ApusErrors
+package import ApusErrors
 import ApusJSON
 import ApusTensor
 
@@ -13,6 +13,27 @@ package struct WeightStore: Sendable {
 
     /// A tensor by the name its family gives it, whatever prefix (`bert.`, `roberta.`, …) the checkpoint wrote before it.
     package subscript(name: String) -> TensorView? { tensors[name] }
+
+    /// A matrix by the name its family gives it, quantised or not; nil when there is none of this name.
+    /// - Throws: `.invalidCheckpoint` for tensors that are no matrix.
+    package func matrix(_ name: String) throws(ApusError) -> WeightMatrix? {
+        guard let values = tensors[name] else { return nil }
+        guard let scales = tensors[name + Self.scaleEnding], values.shape.count >= 2 else { return try WeightMatrix(values) }
+        switch values.elementType {
+        case .int8:
+            return WeightMatrix(name: name, rows: values.shape[0], columns: values.shape[1], .channels(values, scales: scales))
+        case .uint8:
+            // The number of columns is a multiple of the block's size: others are not written.
+            return WeightMatrix(
+                name: name, rows: values.shape[0], columns: values.shape[1] * BlockQuantization.blockSize,
+                .blocks(values, scales: scales))
+        default:
+            return try WeightMatrix(values)
+        }
+    }
+
+    /// What follows a quantised tensor's name in that of its scales.
+    static let scaleEnding = ".scale"
 
     /// All names, without the prefix, sorted.
     package var names: [String] { tensors.keys.sorted() }

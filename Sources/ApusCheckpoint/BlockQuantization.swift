@@ -1,0 +1,83 @@
+import ApusErrors
+
+/// 4 bits an element, symmetric, one scale for each 32 neighbours of a row, in the layout of ONNX Runtime's MatMulNBits: 16 bytes a block,
+/// the element with the even number in the low nibble, `value = (nibble - 8) · scale`. A row's last block is filled up with zeros.
+package enum BlockQuantization {
+    package static let blockSize = 32
+    /// Bytes of a block without its scale.
+    package static let blockBytes = 16
+    private static let zero: Float = 8
+
+    /// Blocks of a row with `columns` elements.
+    package static func blocks(_ columns: Int) -> Int { (columns + blockSize - 1) / blockSize }
+
+    /// Quantises a row into `target`, 16 bytes a block, and `scales`, one a block; false when a value is not finite.
+    static func quantize(
+        _ row: UnsafeBufferPointer<Float>, into target: UnsafeMutableBufferPointer<UInt8>, scales: UnsafeMutableBufferPointer<Float>
+    ) -> Bool {
+        for block in scales.indices {
+            let values = UnsafeBufferPointer(rebasing: row[(block * blockSize)..<min(row.count, (block + 1) * blockSize)])
+            guard let scale = scale(of: values) else { return false }
+            scales[block] = scale
+            for byte in 0..<blockBytes {
+                let low = nibble(2 * byte < values.count ? values[2 * byte] : 0, scale)
+                let high = nibble(2 * byte + 1 < values.count ? values[2 * byte + 1] : 0, scale)
+                target[block * blockBytes + byte] = low | high << 4
+            }
+        }
+        return true
+    }
+
+    /// Of several scales the one with the smallest squared error; nil when a value is not finite. The value furthest from zero takes the
+    /// side of the range that has a step more (-8 against 7), and a scale a little under what it asks for often serves the others better.
+    private static func scale(of values: UnsafeBufferPointer<Float>) -> Float? {
+        var extreme: Float = 0
+        var sum: Float = 0
+        for value in values {
+            if abs(value) > abs(extreme) { extreme = value }
+            sum += value * 0
+        }
+        guard extreme.isFinite, sum == 0 else { return nil }
+        let widest = extreme / -zero
+        guard abs(widest) >= .leastNormalMagnitude else { return 0 }
+        var best = (scale: widest, error: Float.infinity)
+        for step in 0...candidates {
+            let scale = widest * (1 - Float(step) * candidateStep)
+            var error: Float = 0
+            for value in values {
+                let difference = value - (Float(nibble(value, scale)) - zero) * scale
+                error += difference * difference
+            }
+            if error < best.error { best = (scale, error) }
+        }
+        return best.scale
+    }
+
+    private static let candidates = 6
+    private static let candidateStep: Float = 0.03
+
+    private static func nibble(_ value: Float, _ scale: Float) -> UInt8 {
+        guard scale != 0 else { return UInt8(zero) }
+        return UInt8(max(0, min(15, (value / scale).rounded(.toNearestOrEven) + zero)))
+    }
+
+    /// Computes the values of `rows` of a matrix with `columns` columns into `target`.
+    static func read(
+        _ nibbles: TensorView, _ scales: TensorView, rows: Range<Int>, columns: Int, into target: UnsafeMutableBufferPointer<Float>
+    ) throws(ApusError) {
+        let blocks = blocks(columns)
+        let ofRows = try scales.floats(in: (rows.lowerBound * blocks)..<(rows.upperBound * blocks))
+        let bytes = nibbles.bytes
+        guard rows.upperBound * blocks * blockBytes <= bytes.count else {
+            throw ApusError(.invalidCheckpoint, "rows \(rows) are outside the tensor", place: nibbles.place)
+        }
+        for (place, row) in rows.enumerated() {
+            for column in 0..<columns {
+                let block = column / blockSize
+                let byte = bytes[(row * blocks + block) * blockBytes + column % blockSize / 2]
+                let nibble = column % 2 == 0 ? byte & 15 : byte >> 4
+                target[place * columns + column] = (Float(nibble) - zero) * ofRows[place * blocks + block]
+            }
+        }
+    }
+}
