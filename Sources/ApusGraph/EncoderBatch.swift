@@ -75,21 +75,31 @@ package struct EncoderBatch: Sendable {
         let rows = sequences.count
         switch input {
         case .inputIDs:
-            return HostTensor([1, tokenCount], .int32(sequences.flatMap(\.ids)))
+            return HostTensor([1, tokenCount], .int32(joined(\.ids)))
         case .tokenTypeIDs:
-            return HostTensor([1, tokenCount], .int32(sequences.flatMap(\.typeIDs)))
+            return HostTensor([1, tokenCount], .int32(joined(\.typeIDs)))
         case .positionIDs:
-            return HostTensor([1, tokenCount], .int32(sequences.flatMap { sequence in
-                (0..<sequence.ids.count).map { Int32($0) + conventions.positionOffset }
-            }))
+            var positions: [Int32] = []
+            positions.reserveCapacity(tokenCount)
+            for sequence in sequences {
+                let first = conventions.positionOffset
+                positions.append(contentsOf: first..<(first + Int32(sequence.ids.count)))
+            }
+            return HostTensor([1, tokenCount], .int32(positions))
         case .rowIndex:
             return HostTensor([rows, longest], .int32(padded(firstRows) { first, position in position.map { first + $0 } ?? first }))
         case .tokenIndex:
-            return HostTensor([tokenCount], .int32(sequences.indices.flatMap { row in
-                (0..<sequences[row].ids.count).map { Int32(row * longest + $0) }
-            }))
+            var places: [Int32] = []
+            places.reserveCapacity(tokenCount)
+            for (row, sequence) in sequences.enumerated() {
+                let first = Int32(row * longest)
+                places.append(contentsOf: first..<(first + Int32(sequence.ids.count)))
+            }
+            return HostTensor([tokenCount], .int32(places))
         case .lastPosition:
             return HostTensor([rows], .int32(sequences.map { Int32($0.ids.count - 1) }))
+        case .starts:
+            return HostTensor([rows + 1], .int32(packedFirstRows + [Int32(tokenCount)]))
         case .longest:
             return HostTensor([], .int32([Int32(longest)]))
         case .scoreMask:
@@ -107,6 +117,14 @@ package struct EncoderBatch: Sendable {
         case .positionWeights:
             return weights { count, position in Float(position + 1) * 2 / (Float(count) * Float(count + 1)) }
         }
+    }
+
+    /// One member of all sequences, one sequence after the other.
+    private func joined(_ member: KeyPath<Sequence, [Int32]>) -> [Int32] {
+        var elements: [Int32] = []
+        elements.reserveCapacity(tokenCount)
+        for sequence in sequences { elements += sequence[keyPath: member] }
+        return elements
     }
 
     /// Row of each sequence's first token in the packed order.

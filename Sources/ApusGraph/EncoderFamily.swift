@@ -29,11 +29,12 @@ struct EncoderLayer {
 
 extension EncoderFamily {
     func embeddings(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value {
-        writer.embeddings(
-            words: try tensor("embeddings.word_embeddings.weight"),
-            positions: try tensor("embeddings.position_embeddings.weight"),
-            types: encoder.typeVocabularySize > 0 ? try tensor("embeddings.token_type_embeddings.weight") : nil,
-            try norm("embeddings.LayerNorm"), width: encoder.hiddenSize)
+        try writer.embeddings(
+            GraphWriter.Tables(
+                words: try matrix("embeddings.word_embeddings.weight"),
+                positions: try matrix("embeddings.position_embeddings.weight"),
+                types: encoder.typeVocabularySize > 0 ? try matrix("embeddings.token_type_embeddings.weight") : nil,
+                norm: try norm("embeddings.LayerNorm")))
     }
 
     func relativeBias(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value? { nil }
@@ -45,8 +46,15 @@ extension EncoderFamily {
         return view
     }
 
+    func matrix(_ name: String) throws(ApusError) -> WeightMatrix {
+        guard let matrix = try weights.matrix(name) else {
+            throw ApusError(.invalidCheckpoint, "tensor '\(name)' is missing", place: "model.safetensors")
+        }
+        return matrix
+    }
+
     func linear(_ name: String) throws(ApusError) -> GraphWriter.Linear {
-        GraphWriter.Linear(weight: try tensor("\(name).weight"), bias: try tensor("\(name).bias"))
+        GraphWriter.Linear(weight: try matrix("\(name).weight"), bias: try tensor("\(name).bias"))
     }
 
     func norm(_ name: String) throws(ApusError) -> GraphWriter.Norm {
@@ -66,50 +74,5 @@ extension EncoderFamily {
             expand: try linear("\(layer).intermediate.dense"),
             contract: try linear("\(layer).output.dense"),
             outputNorm: try norm("\(layer).output.LayerNorm"))
-    }
-}
-
-extension GraphWriter {
-    struct Heads {
-        var count: Int
-        var size: Int
-        var relativeBias: Value?
-    }
-
-    mutating func encoderLayer(
-        _ x: Value, _ layer: EncoderLayer, _ heads: Heads, _ activation: Activation
-    ) -> Value {
-        let attended = attention(
-            query: linear(x, layer.query), key: linear(x, layer.key), value: linear(x, layer.value),
-            heads: heads.count, headSize: heads.size, relativeBias: heads.relativeBias)
-        let normed = linearAddNorm(attended, layer.attentionOutput, residual: x, layer.attentionNorm)
-        let expanded = self.activation(linear(normed, layer.expand), activation)
-        return linearAddNorm(expanded, layer.contract, residual: normed, layer.outputNorm)
-    }
-
-    /// Sums word, position and (where there is one) token-type embeddings and normalises the sum: `[T, H]`.
-    mutating func embeddings(
-        words: TensorView, positions: TensorView, types: TensorView?, _ norm: Norm, width: Int
-    ) -> Value {
-        let rows: Value
-        switch style {
-        case .fused, .kernels:
-            let typeInputs = types.map { (encoderInput(.tokenTypeIDs), weight($0)) } ?? (.none, .none)
-            rows = apply(
-                "EmbedLayerNormalization", domain: .microsoft,
-                [
-                    encoderInput(.inputIDs), typeInputs.0, weight(words), weight(positions), typeInputs.1,
-                    weight(norm.weight), weight(norm.bias), .none, encoderInput(.positionIDs),
-                ],
-                ["epsilon": .float(norm.epsilon)], results: 2)
-        case .plain:
-            var sum = apply("Add", [
-                apply("Gather", [weight(words), encoderInput(.inputIDs)]),
-                apply("Gather", [weight(positions), encoderInput(.positionIDs)]),
-            ])
-            if let types { sum = apply("Add", [sum, apply("Gather", [weight(types), encoderInput(.tokenTypeIDs)])]) }
-            rows = layerNorm(sum, norm)
-        }
-        return apply("Reshape", [rows, literal([-1, Int64(width)])])
     }
 }

@@ -1,7 +1,6 @@
 package import ApusCheckpoint
 package import ApusErrors
 package import ApusExecution
-import ApusTensor
 
 /// Describes sentence encoders: packed tokens in, one vector for each sequence out.
 package enum EncoderGraph {
@@ -14,9 +13,6 @@ package enum EncoderGraph {
     package static func describe(
         _ encoder: EncoderConfiguration, _ weights: WeightStore, _ modules: [SentenceModule], form: NetworkForm
     ) throws(ApusError) -> GraphDescription {
-        guard form.precision == .fp32, form.style != .kernels else {
-            throw ApusError(.unsupportedPrecision, "networks are not written as '\(form)' yet", place: "config.json")
-        }
         guard encoder.headSize % 8 == 0 else {
             throw ApusError(
                 .unsupportedModel, "attention heads of \(encoder.headSize) elements are not supported, multiples of 8 are",
@@ -39,9 +35,9 @@ package enum EncoderGraph {
         let heads = GraphWriter.Heads(count: encoder.heads, size: encoder.headSize, relativeBias: bias)
         var hidden = embedded
         for index in 0..<encoder.layers {
-            hidden = writer.encoderLayer(hidden, try family.layer(index), heads, encoder.activation)
+            hidden = try writer.encoderLayer(hidden, try family.layer(index), heads, encoder.activation)
         }
-        try writer.sentenceModules(hidden, width: encoder.hiddenSize, modules)
+        try writer.sentenceModules(writer.widened(hidden), width: encoder.hiddenSize, modules)
         return writer.graph
     }
 

@@ -23,6 +23,8 @@ enum EncoderInput: String, CaseIterable {
     case scoreMask = "score_mask"
     /// Relative position buckets of MPNet, `[S, S]`.
     case positionBuckets = "position_buckets"
+    /// Row of the first token of each sequence in the packed order, and the number of all rows, `[B + 1]`.
+    case starts
     /// Row of the first token of each sequence, `[B]`.
     case firstRow = "first_row"
     /// Row of the last token of each sequence, `[B]`.
@@ -50,6 +52,7 @@ enum EncoderInput: String, CaseIterable {
         case .rowIndex: [sequences, width]
         case .tokenIndex: [tokens]
         case .lastPosition, .firstRow, .lastRow: [sequences]
+        case .starts: [.symbolic("B1")]
         case .longest: []
         case .scoreMask: [sequences, .fixed(1), .fixed(1), width]
         case .positionBuckets: [width, width]

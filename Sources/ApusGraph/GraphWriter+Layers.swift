@@ -1,12 +1,14 @@
 import ApusCheckpoint
+import ApusErrors
 import ApusExecution
+import ApusTensor
 
-/// The layers that all encoder families share, in both styles. Token rows are packed: a value `[T, H]` holds the tokens of all
+/// The layers that all encoder families share, in the engine's operators. Token rows are packed: a value `[T, H]` holds the tokens of all
 /// sequences one after the other, without padding.
 extension GraphWriter {
     /// A linear layer's parameters as checkpoints store them: weight `[out, in]`, bias `[out]`.
     struct Linear {
-        var weight: TensorView
+        var weight: WeightMatrix
         var bias: TensorView?
     }
 
@@ -17,9 +19,14 @@ extension GraphWriter {
     }
 
     /// `x · weightᵀ + bias`: `[T, in]` to `[T, out]`.
-    mutating func linear(_ x: Value, _ layer: Linear) -> Value {
-        var inputs = [x, weight(layer.weight)]
-        if let bias = layer.bias { inputs.append(weight(bias)) }
+    mutating func linear(_ x: Value, _ layer: Linear) throws(ApusError) -> Value {
+        if form.hasBlockWeights { return try quantizedLinear(x, layer) }
+        return gemm(x, try matrix(layer.weight), layer.bias)
+    }
+
+    mutating func gemm(_ x: Value, _ matrix: Value, _ bias: TensorView?) -> Value {
+        var inputs = [x, matrix]
+        if let bias { inputs.append(weight(bias)) }
         return apply("Gemm", inputs, ["transB": .int(1)])
     }
 
@@ -29,12 +36,12 @@ extension GraphWriter {
 
     /// `norm(linear(x) + residual)`, the end of both halves of a post-norm layer. Not as one SkipLayerNormalization: the engine's
     /// CPU kernel for that takes eight times as long as these two (0.77 against 0.09 ms for 512 rows of 384).
-    mutating func linearAddNorm(_ x: Value, _ layer: Linear, residual: Value, _ norm: Norm) -> Value {
-        layerNorm(apply("Add", [linear(x, layer), residual]), norm)
+    mutating func linearAddNorm(_ x: Value, _ layer: Linear, residual: Value, _ norm: Norm) throws(ApusError) -> Value {
+        layerNorm(apply("Add", [try linear(x, layer), residual]), norm)
     }
 
     mutating func activation(_ x: Value, _ activation: Activation) -> Value {
-        switch (activation, style) {
+        switch (activation, form.style) {
         case (.gelu, .fused), (.gelu, .kernels):
             return apply("Gelu", domain: .microsoft, [x])
         case (.gelu, .plain):
@@ -61,36 +68,38 @@ extension GraphWriter {
     /// Self-attention over each sequence by itself: `[T, H]` queries, keys and values to `[T, H]`.
     ///
     /// `relativeBias` is added to the scores, `[1, heads, S, S]`, with S the longest sequence of the batch.
-    mutating func attention(
-        query: Value, key: Value, value: Value, heads: Int, headSize: Int, relativeBias: Value?
-    ) -> Value {
-        let width = Int64(heads * headSize)
+    mutating func attention(query: Value, key: Value, value: Value, _ heads: Heads) -> Value {
+        let width = Int64(heads.count * heads.size)
         let spread = [query, key, value].map { rows in apply("Gather", [rows, encoderInput(.rowIndex)], ["axis": .int(0)]) }
         let mixed: Value
-        switch style {
-        case .fused, .kernels:
+        if hasFusedAttention(heads) {
             // Grouped-query attention with as many key heads as query heads: of the engine's attention operators the one
             // that skips the padding of ragged batches on a CPU.
             mixed = apply(
                 "GroupQueryAttention", domain: .microsoft,
                 spread + [.none, .none, encoderInput(.lastPosition), encoderInput(.longest), .none, .none, .none]
-                    + [relativeBias ?? .none],
-                ["num_heads": .int(Int64(heads)), "kv_num_heads": .int(Int64(heads)), "causal": .int(0)])
-        case .plain:
+                    + [heads.relativeBias ?? .none],
+                ["num_heads": .int(Int64(heads.count)), "kv_num_heads": .int(Int64(heads.count)), "causal": .int(0)])
+        } else {
             let split = spread.map { rows in
-                apply("Reshape", [rows, literal([0, 0, Int64(heads), Int64(headSize)])])
+                apply("Reshape", [rows, literal([0, 0, Int64(heads.count), Int64(heads.size)])])
             }
             let query = apply("Transpose", [split[0]], ["perm": .ints([0, 2, 1, 3])])
             let key = apply("Transpose", [split[1]], ["perm": .ints([0, 2, 3, 1])])
             let value = apply("Transpose", [split[2]], ["perm": .ints([0, 2, 1, 3])])
-            var scores = apply("Mul", [apply("MatMul", [query, key]), literal(1 / Float(headSize).squareRoot())])
-            if let relativeBias { scores = apply("Add", [scores, relativeBias]) }
-            scores = apply("Add", [scores, encoderInput(.scoreMask)])
+            var scores = apply("Mul", [apply("MatMul", [query, key]), literal(heads.scale)])
+            if let relativeBias = heads.relativeBias { scores = apply("Add", [scores, relativeBias]) }
+            scores = apply("Add", [scores, inActivationType(encoderInput(.scoreMask), from: .float32)])
             let weighted = apply("MatMul", [apply("Softmax", [scores], ["axis": .int(-1)]), value])
             mixed = apply("Transpose", [weighted], ["perm": .ints([0, 2, 1, 3])])
         }
         let rows = apply("Reshape", [mixed, literal([-1, width])])
         return apply("Gather", [rows, encoderInput(.tokenIndex)], ["axis": .int(0)])
+    }
+
+    /// In 16 bits the operator runs on accelerators, whose kernels take no bias of the scores.
+    private func hasFusedAttention(_ heads: Heads) -> Bool {
+        form.style == .fused && (activationType == .float32 || heads.relativeBias == nil)
     }
 
     mutating func encoderInput(_ input: EncoderInput) -> Value {

@@ -15,11 +15,11 @@ extension GraphWriter {
         for module in modules {
             switch module {
             case .pooling(let pooling):
-                value = pool(value, pooling)
+                value = form.style == .kernels ? packedPool(value, pooling) : pool(value, pooling)
                 width *= pooling.modes.count
                 pooled = true
             case .dense(let dense):
-                value = activation(linear(value, Linear(weight: dense.weight, bias: dense.bias)), dense.activation)
+                value = try self.dense(value, dense)
                 width = dense.outFeatures
             case .normalize:
                 value = normalized(value)
@@ -31,6 +31,14 @@ extension GraphWriter {
                 place: "modules.json")
         }
         output(value, named: EncoderGraph.output, .float32, [.symbolic("B"), .fixed(width)])
+    }
+
+    /// Dense layers behind the pooling keep floating-point weights where linear layers have blocks: they are small, and nothing after them
+    /// evens out what they lose.
+    private mutating func dense(_ x: Value, _ dense: DenseModule) throws(ApusError) -> Value {
+        let layer = Linear(weight: try WeightMatrix(dense.weight), bias: dense.bias)
+        if let format { return try packedLinear(x, layer, dense.activation, format) }
+        return activation(gemm(x, try matrix(layer.weight), layer.bias), dense.activation)
     }
 
     /// `[rows, H]` to `[B, H · modes]`.

@@ -2,6 +2,7 @@ import ApusCheckpoint
 import ApusErrors
 import ApusExecution
 import ApusTensor
+import CApusKernels
 
 /// Writes a graph node by node. Values are known by the names of the tensors that carry them.
 struct GraphWriter {
@@ -14,15 +15,19 @@ struct GraphWriter {
     }
 
     let form: NetworkForm
+    /// What activations are at this place of the graph.
+    private(set) var activationType: ElementType
     private(set) var graph = GraphDescription()
     private var constantNames: Set<String> = []
     private var nodeCount = 0
 
     init(_ form: NetworkForm) {
         self.form = form
+        activationType = form.activationType
     }
 
-    var style: GraphStyle { form.style }
+    /// The format of the kernels' weights; nil for other styles.
+    var format: apus_format? { form.kernelFormat }
 
     mutating func input(_ name: String, _ elementType: ElementType, _ shape: [ValueDescription.Dimension]) -> Value {
         if !graph.inputs.contains(where: { $0.name == name }) {
@@ -54,6 +59,8 @@ struct GraphWriter {
     enum Domain: String {
         case standard = ""
         case microsoft = "com.microsoft"
+        /// Apus' own operators.
+        case apus
     }
 
     mutating func literal(_ values: [Int64]) -> Value {
@@ -62,10 +69,35 @@ struct GraphWriter {
     }
 
     mutating func literal(_ value: Float) -> Value {
-        constant("f32:\(value)", .float32, [], withUnsafeBytes(of: value) { Array($0) })
+        inActivationType(constant("f32:\(value)", .float32, [], withUnsafeBytes(of: value) { Array($0) }), from: .float32)
     }
 
-    /// A weight of the checkpoint as fp32, read from where it is mapped. The engine folds the conversion of other types at load.
+    /// Ends arithmetic in 16 bits: `x` and all that follows are fp32.
+    mutating func widened(_ x: Value) -> Value {
+        let type = activationType
+        activationType = .float32
+        return inActivationType(x, from: type)
+    }
+
+    /// `x` in the type that activations have here.
+    mutating func inActivationType(_ x: Value, from type: ElementType) -> Value {
+        guard type != activationType else { return x }
+        return apply("Cast", [x], ["to": .int(Int64(activationType.rawValue))])
+    }
+
+    /// Adds a constant whose bytes belong to `owner`, once for each name.
+    mutating func constant(
+        _ name: String, _ elementType: ElementType, _ shape: [Int], _ bytes: () throws(ApusError) -> Constant.Storage
+    ) throws(ApusError) -> Value {
+        if !constantNames.contains(name) {
+            graph.constants.append(Constant(name, elementType, shape, try bytes()))
+            constantNames.insert(name)
+        }
+        return Value(name: name)
+    }
+
+    /// A weight of the checkpoint in the type of activations, read from where it is mapped. The engine folds the conversion of other types
+    /// at load.
     mutating func weight(_ view: TensorView) -> Value {
         if constantNames.insert(view.name).inserted {
             // safetensors does not promise that a tensor starts at a multiple of its element's size; kernels want it.
@@ -74,9 +106,16 @@ struct GraphWriter {
                 aligned ? .borrowed(ConstantBytes(view.bytes, owner: view.owner)) : .owned(Array(view.bytes))
             graph.constants.append(Constant(view.name, view.elementType, view.shape, storage))
         }
-        let stored = Value(name: view.name)
-        guard view.elementType != .float32 else { return stored }
-        return apply("Cast", [stored], ["to": .int(Int64(ElementType.float32.rawValue))])
+        return inActivationType(Value(name: view.name), from: view.elementType)
+    }
+
+    /// The same for a matrix. Quantised ones are computed as fp32.
+    mutating func matrix(_ matrix: WeightMatrix) throws(ApusError) -> Value {
+        if case .floats(let view) = matrix.storage { return weight(view) }
+        let value = try constant(matrix.name, .float32, [matrix.rows, matrix.columns]) { () throws(ApusError) in
+            .borrowed(try PackedWeights.floats(matrix))
+        }
+        return inActivationType(value, from: .float32)
     }
 
     private mutating func constant(_ name: String, _ type: ElementType, _ shape: [Int], _ bytes: [UInt8]) -> Value {
