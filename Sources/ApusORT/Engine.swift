@@ -1,4 +1,5 @@
 package import ApusErrors
+import CApusOps
 import COnnxRuntime
 
 /// The ONNX Runtime library of this process and its one environment.
@@ -15,6 +16,8 @@ package final class Engine: Sendable {
     nonisolated(unsafe) let environment: OpaquePointer
     /// Describes host memory; used for every tensor that lives in it.
     nonisolated(unsafe) let hostMemory: OpaquePointer
+    /// The operators of Apus's own; sessions that use them need it as long as they live.
+    nonisolated(unsafe) let ownOperators: OpaquePointer
     /// The provider libraries loaded so far.
     let loadedProviders = Guarded<[ProviderName: String]>([:])
 
@@ -64,11 +67,14 @@ package final class Engine: Sendable {
             OrtCreateEnvWithCustomLogger(api, EngineLog.write, nil, EngineLog.errorSeverity, "apus", &environment), api)
         var memory: OpaquePointer?
         try Self.check(OrtCreateCpuMemoryInfo(api, 1, 0, &memory), api)
-        guard let environment, let memory else {
+        var operators: OpaquePointer?
+        try Self.check(ApusOpsCreateDomain(api, &operators), api)
+        guard let environment, let memory, let operators else {
             throw ApusError(.engineFailure, "ONNX Runtime returned no environment", place: path)
         }
         self.environment = environment
         hostMemory = memory
+        ownOperators = operators
     }
 
     /// Has blocks as large as those of the engine's arenas go back to the system as soon as they are freed. For processes that do nothing

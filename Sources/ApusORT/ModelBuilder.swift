@@ -6,12 +6,6 @@ import COnnxRuntime
 ///
 /// Add inputs, outputs, constants and nodes in any order, then call ``finish(options:)`` once.
 package struct ModelBuilder: ~Copyable {
-    /// The ONNX operator set the graphs are written in. The editor accepts up to 26; 21 is the newest whose kernels
-    /// every provider registers.
-    static let standardOpset: Int32 = 21
-    static let standardDomain = ""
-    static let microsoftDomain = "com.microsoft"
-
     private let engine: Engine
     private var graph: OpaquePointer?
     private var inputs: [OpaquePointer?] = []
@@ -20,6 +14,7 @@ package struct ModelBuilder: ~Copyable {
     /// weights that nothing ever uses.
     private var initializers: [(name: String, tensor: OpaquePointer)] = []
     private var owners: [any AnyObject & Sendable] = []
+    private var hasOwnOperators = false
 
     package static func open(_ engine: Engine) throws(ApusError) -> ModelBuilder {
         var graph: OpaquePointer?
@@ -126,6 +121,7 @@ package struct ModelBuilder: ~Copyable {
             OrtReleaseNode(engine.api, node)
             throw error
         }
+        if domain == OperatorImports.ownDomain { hasOwnOperators = true }
     }
 
     /// Makes the session.
@@ -136,19 +132,43 @@ package struct ModelBuilder: ~Copyable {
         try engine.check(OrtEditorSetGraphOutputs(engine.editor, finished, &outputs, outputs.count))
         outputs = []
 
-        let domains = CStringArray([Self.standardDomain, Self.microsoftDomain])
+        let imports = OperatorImports(ownOperators: hasOwnOperators)
         var model: OpaquePointer?
-        try engine.check(OrtEditorCreateModel(engine.editor, domains.pointers, [Self.standardOpset, 1], 2, &model))
+        let domains = CStringArray(imports.sets.map(\.domain))
+        try engine.check(
+            OrtEditorCreateModel(
+                engine.editor, domains.pointers, imports.sets.map(\.version), imports.sets.count, &model))
         guard let model else { throw ApusError(.engineFailure, "ONNX Runtime returned no model") }
         defer { OrtReleaseModel(engine.api, model) }
         try engine.check(OrtEditorAddGraphToModel(engine.editor, model, finished))
         graph = nil
         for (name, tensor) in initializers { try options.addInitializer(name, tensor) }
+        let handle = hasOwnOperators ? try open(model, options, imports) : try open(model, options)
+        return try Session(handle: handle, provider: options.provider, keeping: owners)
+    }
 
+    private func open(_ model: OpaquePointer, _ options: borrowing SessionOptions) throws(ApusError) -> SessionHandle {
         var pointer: OpaquePointer?
         try engine.check(
             OrtEditorCreateSessionFromModel(engine.editor, engine.environment, model, options.handle, &pointer))
-        return try Session(handle: SessionHandle.adopt(pointer, engine), provider: options.provider, keeping: owners)
+        return try SessionHandle.adopt(pointer, engine)
+    }
+
+    /// A session of a model with operators of Apus's own. The engine does not look for them while it makes a session from a model; it does
+    /// for the graph that a session gets which was made without one.
+    private func open(
+        _ model: OpaquePointer, _ options: borrowing SessionOptions, _ imports: OperatorImports
+    ) throws(ApusError) -> SessionHandle {
+        try options.addOwnOperators()
+        let skeleton = imports.skeleton
+        var pointer: OpaquePointer?
+        try engine.check(
+            OrtEditorCreateModelEditorSessionFromArray(
+                engine.editor, engine.environment, skeleton, skeleton.count, options.handle, &pointer))
+        let handle = try SessionHandle.adopt(pointer, engine)
+        try engine.check(OrtEditorApplyModelToModelEditorSession(engine.editor, handle.pointer, model))
+        try engine.check(OrtEditorFinalizeModelEditorSession(engine.editor, handle.pointer, options.handle, nil))
+        return handle
     }
 
     private func give(_ tensor: OpaquePointer, _ name: String, external: Bool) throws(ApusError) {

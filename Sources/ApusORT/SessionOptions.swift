@@ -46,6 +46,11 @@ package struct SessionOptions: ~Copyable {
     borrowing func addInitializer(_ name: String, _ tensor: OpaquePointer) throws(ApusError) {
         try engine.check(OrtAddInitializer(engine.api, handle, name, tensor))
     }
+
+    /// Lets sessions have nodes of Apus's own operators.
+    borrowing func addOwnOperators() throws(ApusError) {
+        try engine.check(OrtAddCustomOpDomain(engine.api, handle, engine.ownOperators))
+    }
 }
 
 /// How much the engine rewrites a graph before it runs. Raw values are `GraphOptimizationLevel`.

@@ -104,7 +104,7 @@ OrtStatus *apus_run_scratch(ApusRun *run, size_t bytes, void **scratch) {
     static const uintptr_t border = 64;
     size_t with_border = 0;
     if (bytes == 0 || __builtin_add_overflow(bytes, border - 1, &with_border)) {
-        return apus_run_status(run, "sizes of this kind cannot be computed");
+        return apus_run_status(run, "the kernel does not take these sizes");
     }
     OrtStatus *status = OrtAllocatorAlloc(run->kernel->api, run->kernel->allocator, with_border, &run->scratch);
     if (status != NULL) return status;
