@@ -23,15 +23,20 @@ package struct Configuration: Sendable, Equatable {
         package var id: String?
         /// nil for ``Configuration/precision``.
         package var precision: Precision?
+        /// nil for ``Configuration/precisionFloor``.
+        package var precisionFloor: Double?
         /// Lowers the checkpoint's own limit.
         package var maxTokens: Int?
         /// What is set here goes before ``Configuration/batching``.
         package var batching = Batching()
 
-        package init(source: String, id: String? = nil, precision: Precision? = nil, maxTokens: Int? = nil) {
+        package init(
+            source: String, id: String? = nil, precision: Precision? = nil, precisionFloor: Double? = nil, maxTokens: Int? = nil
+        ) {
             self.source = source
             self.id = id
             self.precision = precision
+            self.precisionFloor = precisionFloor
             self.maxTokens = maxTokens
         }
     }
@@ -51,8 +56,10 @@ package struct Configuration: Sendable, Equatable {
         package var preference = ["cuda", "cpu"]
         /// Whether a missing device is replaced by the next in order rather than refused.
         package var isFallbackEnabled = true
-        /// The precision on accelerators; CPUs take ``Configuration/precision``.
+        /// The precision on accelerators, as `gpu.optimization` says it; CPUs take ``Configuration/precision``.
         package var precision: Precision?
+        /// The same as `gpu.memory` says it.
+        package var memoryPrecision: Precision?
         /// CUDA devices to choose from; empty for all.
         package var deviceIDs: [Int] = []
         /// Whether several are used at once.
@@ -62,6 +69,9 @@ package struct Configuration: Sendable, Equatable {
         package var streams: Int?
         package var usesTensorRT = false
         package var allowsTF32 = true
+
+        /// What is asked of accelerators wherever it was said; nil for ``Configuration/precision``.
+        package var effectivePrecision: Precision? { precision ?? memoryPrecision }
     }
 
     package struct Devices: Sendable, Equatable {
@@ -117,7 +127,9 @@ package struct Configuration: Sendable, Equatable {
     package var batching = Batching()
     package var accelerators = Accelerators()
     package var devices = Devices()
-    package var precision = Precision.fp32
+    package var precision = Precision.auto
+    /// The lowest cosine to fp32 that a model may have, 0 to 1; nil leaves each precision its own.
+    package var precisionFloor: Double?
     package var graphOptimization = GraphOptimization.all
     /// Which device index a named role is pinned to.
     package var modelAssignments: [String: Int] = [:]

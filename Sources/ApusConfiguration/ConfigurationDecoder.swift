@@ -107,9 +107,10 @@ struct ConfigurationDecoder {
             case "path", "name": if let source = text(entry.value, key) { sources.append(source) }
             case "id": model.id = text(entry.value, key)
             case "precision": model.precision = choice(entry.value, ConfigurationSchema.precisions, key).flatMap(Precision.init)
+            case "precision_floor": model.precisionFloor = number(entry.value, ConfigurationSchema.floors, key)
             case "max_tokens": model.maxTokens = integer(entry.value, 1...1 << 20, key)
             case "batching": model.batching = batching(entry.value, key) ?? model.batching
-            default: unknown(entry, key, among: ["path", "name", "id", "precision", "max_tokens", "batching"])
+            default: unknown(entry, key, among: ["path", "name", "id", "precision", "precision_floor", "max_tokens", "batching"])
             }
         }
         guard problems.count == before else { return nil }

@@ -9,7 +9,7 @@ package struct ConfigurationKey: Sendable {
         case choice([String])
         case choices([String])
         case integers(ClosedRange<Int>)
-        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision`, `max_tokens` and `batching`.
+        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision`, `precision_floor`, `max_tokens` and `batching`.
         case models
         /// A list of API keys, each a section.
         case keys

@@ -14,6 +14,12 @@ extension ConfigurationReader {
         }
         checkKeys()
         checkShares()
+        let accelerators = configuration.accelerators
+        if let precision = accelerators.precision, let other = accelerators.memoryPrecision, precision != other,
+            let origin = origins["gpu.memory.precision"]
+        {
+            report(origin, "gpu.memory.precision", "\(other.rawValue) contradicts gpu.optimization.precision, \(precision.rawValue); take one of them out")
+        }
         if let fallback = configuration.devices.fallback, fallback != .fail, !configuration.accelerators.isFallbackEnabled,
             let origin = origins["devices.fallback"]
         {
@@ -85,16 +91,14 @@ extension ConfigurationReader {
         case .none(let reason):
             return "has no effect: \(reason)"
         case .needsCUDA:
-            if case .choice(let names) = key.kind, names == ConfigurationSchema.precisions {
-                let precision = configuration.precision.rawValue
-                return machine.cudaDevices == 0
-                    ? "no CUDA device on this machine: has no effect, CPUs run \(precision)"
-                    : "has no effect: all devices run \(precision)"
-            }
             guard machine.cudaDevices == 0 else { return nil }
             return "no CUDA device on this machine: has no effect"
         case .needsAccelerator:
-            return machine.cudaDevices == 0 && !namesAccelerator ? "no accelerator is used: has no effect" : nil
+            guard machine.cudaDevices == 0, !namesAccelerator else { return nil }
+            guard case .choice(let names) = key.kind, names == ConfigurationSchema.precisions else {
+                return "no accelerator is used: has no effect"
+            }
+            return "no accelerator is used: has no effect, CPUs take precision, which is \(configuration.precision.rawValue)"
         case .needsTargetLatency:
             let batching = configuration.models.map { $0.batching.over(configuration.batching) } + [configuration.batching]
             let lacksTarget = configuration.batching.isAdaptive == true && batching.allSatisfy { $0.targetLatency == nil }

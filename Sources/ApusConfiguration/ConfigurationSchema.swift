@@ -41,9 +41,14 @@ package enum ConfigurationSchema {
 
     private static let models: [ConfigurationKey] = [
         .models("models", "APUS_MODEL", "APUS_MODELS", does: "Models to serve: directories or names") { $0.models = $1 },
-        .choice("precision", of: precisions, "APUS_PRECISION", does: "The arithmetic that models run in") {
-            $0.precision = Precision(rawValue: $1) ?? $0.precision
-        },
+        .choice(
+            "precision", of: precisions, "APUS_PRECISION",
+            does: "The arithmetic that models run in; `auto` (the default) takes what is measured to be fastest on each device at a cosine to fp32 of `precision_floor` or more"
+        ) { $0.precision = Precision(rawValue: $1) ?? $0.precision },
+        .number(
+            "precision_floor", floors, "APUS_PRECISION_FLOOR",
+            does: "The lowest cosine to fp32 that a model is served with. Without it 0.9999, and 0.99 for int8 and 0.95 for int4 where they are asked for; below 0.9999 `auto` takes these two into account"
+        ) { $0.precisionFloor = $1 },
     ]
 
     private static let accelerators: [ConfigurationKey] = [
@@ -58,11 +63,12 @@ package enum ConfigurationSchema {
         .integer("gpu.memory_limit_mb", 1...1 << 30, "ONNX_GPU_MEM_LIMIT", effect: .needsCUDA, does: "Device memory to use, in MiB") {
             $0.accelerators.memoryLimitMiB = $1
         },
-        .choice("gpu.optimization.precision", of: precisions, effect: .needsCUDA, does: "Precision on accelerators; CPUs run fp32") {
-            $0.accelerators.precision = Precision(rawValue: $1)
-        },
-        .choice("gpu.memory.precision", of: precisions, effect: .needsCUDA, does: "Precision on accelerators; CPUs run fp32") {
-            $0.accelerators.precision = Precision(rawValue: $1)
+        .choice(
+            "gpu.optimization.precision", of: precisions, effect: .needsAccelerator,
+            does: "Precision on accelerators; CPUs, and accelerators without it, take `precision`"
+        ) { $0.accelerators.precision = Precision(rawValue: $1) },
+        .choice("gpu.memory.precision", of: precisions, effect: .needsAccelerator, does: "As `gpu.optimization.precision`") {
+            $0.accelerators.memoryPrecision = Precision(rawValue: $1)
         },
         .choice(
             "gpu.optimization.graph_optimization", of: ["none", "disable", "basic", "extended", "all"], "ONNX_GRAPH_OPTIMIZATION",
@@ -93,11 +99,11 @@ package enum ConfigurationSchema {
         .noted(
             "gpu.multi_gpu.strategy", .choice(["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"]), effect: .none(replicas),
             does: "How several GPUs share the work"),
-        .noted("gpu.memory.mixed_precision", .flag, effect: .none(asStored), does: "Mixed precision"),
-        .noted("gpu.memory.dtype", .choice(["auto", "float32", "float16", "bfloat16"]), effect: .none(asStored), does: "Element type of weights"),
+        .noted("gpu.memory.mixed_precision", .flag, effect: .none(byPrecision), does: "Mixed precision"),
+        .noted("gpu.memory.dtype", .choice(["auto", "float32", "float16", "bfloat16"]), effect: .none(byPrecision), does: "Element type of weights"),
         .noted("gpu.memory.offload_to_cpu", .flag, effect: .none(asStored), does: "Weights in host memory"),
-        .noted("gpu.memory.quantization.enabled", .flag, effect: .none(asStored), does: "Quantised weights"),
-        .noted("gpu.memory.quantization.bits", .integer(2...16), effect: .none(asStored), does: "Bits of quantised weights"),
+        .noted("gpu.memory.quantization.enabled", .flag, effect: .none(byPrecision), does: "Quantised weights"),
+        .noted("gpu.memory.quantization.bits", .integer(2...16), effect: .none(byPrecision), does: "Bits of quantised weights"),
         .noted("gpu.cuda.benchmark", .flag, effect: .none(noConvolutions), does: "Trying out convolution kernels"),
         .noted("ollama.gpu_layers", .integer(-1...100_000), "OLLAMA_GPU_LAYERS", effect: .none(noOllama), does: "Layers on the GPU; -1 for all"),
         .noted("ollama.num_gpu", .integer(0...1_024), "OLLAMA_NUM_GPU", effect: .none(noOllama), does: "GPUs to use"),
@@ -127,6 +133,9 @@ package enum ConfigurationSchema {
 
     private static let milliseconds = 1...86_400_000
     static let precisions = Precision.allCases.map(\.rawValue)
+    /// Of a cosine to fp32.
+    static let floors = 0.0...1.0
+    private static let byPrecision = "`precision` and `gpu.optimization.precision` say it, int8 and int4 among them"
     private static let asStored = "weights are used as they are stored"
     private static let replicas = "every device holds whole models, which share the work"
     private static let noConvolutions = "text encoders have no convolutions"

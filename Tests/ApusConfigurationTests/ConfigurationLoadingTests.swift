@@ -30,16 +30,19 @@ struct ConfigurationLoadingTests {
               - path: /models/one
                 id: one
                 precision: int8
+                precision_floor: 0.98
                 max_tokens: 128
               - all-MiniLM-L6-v2
             limits: {max_inputs: 10}
             batching:
               token_budget: 1024
             precision: bf16
+            precision_floor: 0.9995
             """
         let toml = """
             precision = "bf16"
-            models = [{ path = "/models/one", id = "one", precision = "int8", max_tokens = 128 }, "all-MiniLM-L6-v2"]
+            precision_floor = 0.9995
+            models = [{ path = "/models/one", id = "one", precision = "int8", precision_floor = 0.98, max_tokens = 128 }, "all-MiniLM-L6-v2"]
             limits.max_inputs = 10
 
             [server]
@@ -58,8 +61,9 @@ struct ConfigurationLoadingTests {
         #expect(configuration.limits.maxInputs == 10)
         #expect(configuration.batching.tokenBudget == 1_024)
         #expect(configuration.precision == .bf16)
+        #expect(configuration.precisionFloor == 0.9995)
         #expect(configuration.models == [
-            Configuration.Model(source: "/models/one", id: "one", precision: .int8, maxTokens: 128),
+            Configuration.Model(source: "/models/one", id: "one", precision: .int8, precisionFloor: 0.98, maxTokens: 128),
             Configuration.Model(source: "all-MiniLM-L6-v2"),
         ])
     }

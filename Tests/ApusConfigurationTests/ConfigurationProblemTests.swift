@@ -34,6 +34,12 @@ struct ConfigurationProblemTests {
         ("gpu:\n  enabled: 1", "a.yaml:2: gpu.enabled: true or false is wanted, not 1"),
         ("gpu:\n  device_preference: [cuda, tpu]", "a.yaml:2: gpu.device_preference[1]: \"tpu\" is none of cuda, tensorrt, rocm, mps, cpu: did you mean 'cpu'?"),
         ("gpu:\n  memory:\n    precision: fp61", "a.yaml:3: gpu.memory.precision: \"fp61\" is none of fp32, fp16, bf16, int8, int4, auto: did you mean 'fp16'?"),
+        (
+            "gpu:\n  memory: {precision: bf16}\n  optimization:\n    precision: fp16",
+            "a.yaml:2: gpu.memory.precision: bf16 contradicts gpu.optimization.precision, fp16; take one of them out"
+        ),
+        ("precision_floor: 1.5", "a.yaml:1: precision_floor: 1.5 is outside 0.0 to 1.0"),
+        ("models:\n  - {path: x, precision_floor: -1}", "a.yaml:2: models[0].precision_floor: -1.0 is outside 0.0 to 1.0"),
         ("gpu:\n  multi_gpu:\n    device_ids: [0, -1]", "a.yaml:3: gpu.multi_gpu.device_ids[1]: -1 is outside 0 to 1023"),
         ("models: all-MiniLM-L6-v2", "a.yaml:1: models: a list is wanted, not \"all-MiniLM-L6-v2\""),
         ("models:\n  - id: x", "a.yaml:2: models[0]: a model has one of 'path' and 'name'"),
