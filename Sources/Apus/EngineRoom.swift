@@ -26,6 +26,8 @@ package final class EngineRoom: Sendable {
     /// Who shares which device's lanes.
     let lanes = LaneBook()
     let ceilings: BatchCeilings
+    let members: [FleetPlan.Member]
+    let trials: PrecisionTrials
     private let source: any ExecutorSource
     private let answers: KnownAnswerStore
 
@@ -43,6 +45,8 @@ package final class EngineRoom: Sendable {
         source = execution.source(engineLibrary: library)
         metrics = DeviceMetrics()
         let plan = if let plan { plan } else { try FleetPlan.wholeCPU(engineLibrary: library) }
+        members = plan.members
+        trials = PrecisionTrials(installation: installation, engineLibrary: library, execution: execution, optimization: optimization)
         memory = DeviceMemoryBook(plan)
         // Out of memory by injection says nothing about the device.
         let isReal = plan.members.allSatisfy { $0.faults == nil }
@@ -55,28 +59,23 @@ package final class EngineRoom: Sendable {
     ///
     /// - Parameter device: the one intended device that it goes on; nil for all.
     ///
-    /// Throws `unsupported_precision`, the checkpoint's and the tokenizer's errors, the engine's, `no_device`, and `wrong_answer` when
-    /// the loaded model does not compute what the plain fp32 graph of the same weights computes.
+    /// Throws `unsupported_precision` for a precision that a device does not have or that does not reach its floor there, the checkpoint's and
+    /// the tokenizer's errors, the engine's, `no_device`, and `wrong_answer` when the loaded model does not compute what the plain fp32 graph
+    /// of the same weights computes.
     package func load(
-        directory: String, precision: Precision = .auto, policy: BatchPolicy, name: String? = nil,
+        directory: String, precision: PrecisionRequest = PrecisionRequest(), policy: BatchPolicy, name: String? = nil,
         maxTokens: Int? = nil, weight: Double = 1, only device: DeviceID? = nil
     ) async throws(ApusError) -> ReadyModel {
-        guard precision == .auto || precision == .fp32 else {
-            throw ApusError(
-                .unsupportedPrecision, "models run in fp32, \(precision.rawValue) is not available",
-                advice: "Use --precision fp32 or auto")
+        let subject = try await BlockingWork.run { () throws(ApusError) in
+            try Self.checkPrompt(try Checkpoint(directory: directory))
+            return try PrecisionSubject(directory: directory)
         }
-        let (checkpoint, tokenizer, key) = try await BlockingWork.run { () throws(ApusError) in
-            let checkpoint = try Checkpoint(directory: directory)
-            try Self.checkPrompt(checkpoint)
-            let key = KnownAnswerStore.Key(weights: try checkpoint.weightsSHA256(), directory: directory)
-            return (checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), key)
-        }
-        checkpoint.releaseMappedPages()
+        let (checkpoint, tokenizer) = (subject.checkpoint, subject.tokenizer)
+        let key = KnownAnswerStore.Key(weights: subject.weights, files: subject.files)
+        let forms = try await forms(of: subject, precision, only: device)
         let place = { (answer: ApusEmbeddings.KnownAnswer) async throws(ApusError) -> ReadyModel in
             try await self.place(
-                checkpoint, tokenizer, answer, policy, name: name ?? checkpoint.name, maxTokens: maxTokens, weight: weight, weights: key.weights,
-                only: device)
+                subject, forms, answer, policy, name: name ?? checkpoint.name, maxTokens: maxTokens, weight: weight, only: device)
         }
         if let stored = answers.answer(key) {
             // A stored answer may come from an older Apus or a damaged disk: only a fresh one counts against the model.
@@ -105,35 +104,36 @@ package final class EngineRoom: Sendable {
     }
 
     private func place(
-        _ checkpoint: Checkpoint, _ tokenizer: Tokenizer, _ answer: ApusEmbeddings.KnownAnswer, _ policy: BatchPolicy, name: String, maxTokens: Int?,
-        weight: Double, weights: String, only device: DeviceID?
+        _ subject: PrecisionSubject, _ forms: [DeviceID: ServedForm], _ answer: ApusEmbeddings.KnownAnswer, _ policy: BatchPolicy, name: String,
+        maxTokens: Int?, weight: Double, only device: DeviceID?
     ) async throws(ApusError) -> ReadyModel {
+        let (checkpoint, tokenizer, weights) = (subject.checkpoint, subject.tokenizer, subject.weights)
         guard let dimensions = answer.vectors.first?.count else {
             throw ApusError(.wrongAnswer, "the known answer holds no vector", place: name)
         }
         let metrics = BatchMetrics(model: name)
-        let precision = checkpoint.servedPrecision
+        let recipe = EncoderRecipe(
+            checkpoint: checkpoint, tokenizer: tokenizer, answer: answer, optimization: optimization, forms: forms, dimensions: dimensions)
         let scheduler: BatchScheduler<SentenceEncoder> = scheduler(
-            name, policy, weight: weight, metrics: metrics, weights: weights, precision: precision)
+            name, policy, weight: weight, metrics: metrics, weights: weights) { recipe.served(on: $0) }
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, dimensions: dimensions, metrics: metrics, maxTokens: maxTokens, scheduler: scheduler)
-        let recipe = EncoderRecipe(
-            checkpoint: checkpoint, tokenizer: tokenizer, answer: answer, optimization: optimization, dimensions: dimensions)
         let placed = PlacedModel(
-            name: name, recipe, scheduler: scheduler, precision: precision,
+            name: name, recipe, scheduler: scheduler,
             needs: ModelMemory(checkpoint, policy: policy, maxTokens: embedder.maxTokens), weights: weights,
             room: .init(memory: memory, lanes: lanes, ceilings: ceilings), only: device)
         try await fleet.add(placed)
-        return ReadyModel(placed, embedder, directory: checkpoint.directory, precision: precision, weightsSHA256: weights)
+        return ReadyModel(placed, embedder, directory: checkpoint.directory, weightsSHA256: weights, planned: intended(only: device))
     }
 
     /// The queue of one model, which remembers how large its batches may become.
     func scheduler<Work: BatchWork>(
-        _ name: String, _ policy: BatchPolicy, weight: Double, metrics: BatchMetrics, weights: String, precision: Precision
+        _ name: String, _ policy: BatchPolicy, weight: Double, metrics: BatchMetrics, weights: String,
+        served: @escaping @Sendable (DeviceID) -> ServedForm
     ) -> BatchScheduler<Work> {
         let ceilings = ceilings
         return BatchScheduler(model: name, policy: policy, weight: weight, metrics: metrics, observer: fleet) { device, tokens in
-            ceilings.store(tokens, .init(weights: weights, device: device, precision: precision))
+            ceilings.store(tokens, .init(weights: weights, device: device, form: served(device).label))
         }
     }
 

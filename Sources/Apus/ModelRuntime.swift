@@ -65,16 +65,18 @@ public final class ModelRuntime: Sendable {
     /// Loads a text encoder under `name`, beside the other models.
     ///
     /// - Parameter model: The path of a model directory, or the name of an installed model.
-    /// - Throws: what ``Embedder/load(_:precision:batching:installation:execution:)`` throws, and `invalid_value` as
+    /// - Throws: what ``Embedder/load(_:precision:precisionFloor:batching:installation:execution:)`` throws, and `invalid_value` as
     ///   ``load(_:path:weight:batching:)`` does.
     @discardableResult
     public func loadEmbedder(
-        _ name: String, model: String = Installation.defaultModel, weight: Double = 1, batching: Batching = .dynamic()
+        _ name: String, model: String = Installation.defaultModel, precision: Precision = .auto, precisionFloor: Double? = nil,
+        weight: Double = 1, batching: Batching = .dynamic()
     ) async throws(ApusError) -> Embedder {
         let (policy, room) = (try batching.policy(), owner.room)
+        let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
         let embedder = try await take(name, weight) { () async throws(ApusError) in
             let directory = try room.installation.modelDirectory(model)
-            return Embedder(try await room.load(directory: directory, policy: policy, name: name, weight: weight), self.owner)
+            return Embedder(try await room.load(directory: directory, precision: request, policy: policy, name: name, weight: weight), self.owner)
         }
         put(name, .embedder(embedder))
         return embedder

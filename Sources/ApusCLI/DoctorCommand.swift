@@ -38,6 +38,7 @@ struct DoctorCommand: AsyncParsableCommand {
         checks.append(checkPort())
         checks.append(checkThreads(machine.cpu))
         checks.append(checkCores(machine.cpu))
+        checks.append(checkFeatures())
         try report(checks)
         if checks.contains(where: { $0.status == .failed }) { throw ExitCode(ApusCommand.ExitStatus.failed.rawValue) }
     }
@@ -70,9 +71,9 @@ struct DoctorCommand: AsyncParsableCommand {
         let began = ContinuousClock.now
         let answer: Check
         do throws(ApusError) {
-            let ready = try await room.load(directory: directory, precision: model.precision, policy: try BatchPolicy())
+            let ready = try await room.load(directory: directory, precision: model.request, policy: try BatchPolicy())
             answer = Check(
-                "model", .ok, "\(ready.name) gives its known answer in \(ready.precision.rawValue) on \(Self.proofs(ready))")
+                "model", .ok, "\(ready.name) gives its known answer on \(ready.standing)")
         } catch {
             answer = Check("model", error)
         }
@@ -89,10 +90,6 @@ struct DoctorCommand: AsyncParsableCommand {
                 "process \(identity.pid) said hello with ONNX Runtime \(identity.engineVersion); start, model and known answer took \(milliseconds) ms"),
             answer,
         ]
-    }
-
-    private static func proofs(_ ready: ReadyModel) -> String {
-        ready.cosines.sorted { $0.key < $1.key }.map { "\($0.key) (cosine \($0.value))" }.joined(separator: ", ")
     }
 
     private func checkSharedMemory() -> Check {
@@ -153,6 +150,15 @@ struct DoctorCommand: AsyncParsableCommand {
         let halves = sets.map { CPUTopology.ranges($0.cores) }.joined(separator: " and ")
         let isShared = sets.contains(where: \.isShared)
         return Check("cores", .ok, "\(cpu.sentence); --devices cpu:2 has \(halves), \(isShared ? "shared" : "disjoint")")
+    }
+
+    private func checkFeatures() -> Check {
+        let features = CPUFeatures.current
+        let names = features.names.isEmpty ? "no vector instructions that the system tells of" : features.names.joined(separator: ", ")
+        let products = [Precision.bf16, .int8].map { precision in
+            "\(precision.rawValue) \(features.instructions(for: precision).map { "with \($0)" } ?? "not faster than fp32")"
+        }
+        return Check("cpu features", .ok, "\(names); products of \(products.joined(separator: ", "))")
     }
 
     private func report(_ checks: [Check]) throws {

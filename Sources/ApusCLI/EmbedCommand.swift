@@ -39,7 +39,8 @@ struct EmbedCommand: AsyncParsableCommand {
         if let output { try NumpyArray.checkWritable(output) }
         let texts = try self.texts.isEmpty ? TextLines.read(file ?? "-") : self.texts
         let embedder = try await Embedder.load(
-            model.model ?? Installation.defaultModel, precision: model.precision, installation: model.installation)
+            model.model ?? Installation.defaultModel, precision: model.precision, precisionFloor: model.precisionFloor,
+            installation: model.installation)
         let progress = ProgressLine(
             total: texts.count, unit: "texts", visible: Terminal.isWatched && (output != nil || isatty(STDOUT_FILENO) == 0))
         defer { progress.finish() }
@@ -86,10 +87,19 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto.")
     var precision: Precision = .auto
 
+    @Option(help: "The lowest cosine to fp32 to compute with, 0 to 1. (default: 0.9999; int8 0.99, int4 0.95 where asked for)")
+    var precisionFloor: Double?
+
     @Option(help: "The folder with the engine and the models, in place of APUS_HOME.")
     var home: String?
 
     var installation: Installation { Installation(home: home) }
+
+    var request: PrecisionRequest { PrecisionRequest(precision, floor: precisionFloor) }
+
+    func validate() throws {
+        if let precisionFloor, !(0...1).contains(precisionFloor) { throw ValidationError("--precision-floor must be from 0 to 1.") }
+    }
 }
 
 extension Precision: ExpressibleByArgument {}

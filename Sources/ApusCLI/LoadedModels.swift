@@ -126,7 +126,7 @@ final class LoadedModels: ModelCatalog {
         put(model.id, .ready(ServedModel(ready)))
         let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
         logger.info(
-            "\(model.id) is ready on \(ready.devices.map(\.description).joined(separator: ", ")) in \(ready.precision.rawValue), \(ready.embedder.dimensions) dimensions, loaded in \(milliseconds) ms")
+            "\(model.id) is ready on \(ready.standing), \(ready.embedder.dimensions) dimensions, loaded in \(milliseconds) ms")
     }
 
     private func readiness(of id: String, on device: FleetStatus.Device) -> ModelReadiness {

@@ -34,8 +34,11 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "A configuration file, YAML or TOML.")
     var config: String?
 
-    @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto.")
+    @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto. (default: auto)")
     var precision: Precision?
+
+    @Option(help: "The lowest cosine to fp32 to serve with, 0 to 1. (default: 0.9999; int8 0.99, int4 0.95 where asked for)")
+    var precisionFloor: Double?
 
     @Option(help: "Devices to serve on: auto, cpu, cpu:2 (two logical CPU devices), cuda:0,1.")
     var devices: String?
@@ -61,6 +64,9 @@ struct ServeCommand: AsyncParsableCommand {
         if let port { options.append(ConfigurationOption("--port", sets: "server.port", to: ["\(port)"])) }
         if let precision {
             options.append(ConfigurationOption("--precision", sets: "precision", to: [precision.rawValue]))
+        }
+        if let precisionFloor {
+            options.append(ConfigurationOption("--precision-floor", sets: "precision_floor", to: ["\(precisionFloor)"]))
         }
         if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
         if inProcess { options.append(ConfigurationOption("--in-process", sets: "devices.in_process", to: ["true"])) }

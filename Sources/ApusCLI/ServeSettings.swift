@@ -12,7 +12,7 @@ struct ServeSettings {
     struct PlannedModel: Sendable {
         var id: String
         var directory: String
-        var precision: Precision
+        var precision: PrecisionRequest
         /// Lowers the checkpoint's own limit.
         var maxTokens: Int?
         /// What is said of this model, and of all where nothing is.
@@ -67,6 +67,15 @@ struct ServeSettings {
         optimization = configuration.graphOptimization
     }
 
+    /// What is asked of a model's precision: what its own section says, else what is said of accelerators and of all. The command line goes
+    /// before every file.
+    private func request(of model: Configuration.Model) -> PrecisionRequest {
+        let floor = model.precisionFloor ?? configuration.precisionFloor
+        if case .option = origins["precision"] { return PrecisionRequest(configuration.precision, floor: floor) }
+        if let own = model.precision { return PrecisionRequest(own, floor: floor) }
+        return PrecisionRequest(configuration.precision, accelerators: configuration.accelerators.effectivePrecision, floor: floor)
+    }
+
     /// The models to serve with their directories found. Throws `model_not_found`, and `invalid_configuration` for a name used twice.
     func models(_ installation: Installation) throws(ApusError) -> [PlannedModel] {
         var named = configuration.models
@@ -82,7 +91,7 @@ struct ServeSettings {
             }
             plan.append(
                 PlannedModel(
-                    id: id, directory: directory, precision: model.precision ?? configuration.precision,
+                    id: id, directory: directory, precision: request(of: model),
                     maxTokens: model.maxTokens,
                     batching: try BatchPolicy(
                         model.batching.over(configuration.batching), maxQueuedTokens: configuration.limits.maxQueuedTokens)))

@@ -46,7 +46,7 @@ struct ServeSetup {
         var planned = try planner.plan()
         if planner.wantsScores(for: planned), let model = models.first {
             let trials = SpeedTrials(installation: installation, engineLibrary: library, execution: execution)
-            let outcome = try await trials.run(planned.fleet.members, model: model.directory)
+            let outcome = try await trials.run(planned.fleet.members, model: model.directory, model.precision)
             planner.scores = outcome.scores
             planned = try planner.plan()
             for (device, error) in outcome.failures.sorted(by: { $0.key < $1.key }) {
@@ -55,7 +55,7 @@ struct ServeSetup {
         }
         if let model = models.first {
             let trials = SpeedTrials(installation: installation, engineLibrary: library, execution: execution)
-            planned = try planned.sharingCores { trials.best(of: $0, model: model.directory) }
+            planned = try planned.sharingCores { trials.best(of: $0, model: model.directory, model.precision) }
         }
         planned.notes = finding.notes.map { PlannedFleet.Note(.info, $0) } + planned.notes
         if let chaos { planned = try planned.failing(try ChaosScript(chaos, devices: planned.devices), execution: execution) }

@@ -22,8 +22,8 @@ struct ServedModel: EmbeddingModel {
         ModelDescription(
             id: ready.name, created: created, dimensions: ready.embedder.dimensions,
             maxTokens: ready.embedder.maxTokens, vocabularySize: ready.embedder.vocabularySize,
-            precision: ready.precision.rawValue, devices: ready.devices.map(\.description), weightsSHA256: ready.weightsSHA256,
-            cosineToFP32: ready.cosines.values.min())
+            precision: ready.precisions.map(\.rawValue).joined(separator: ","), devices: ready.devices.map(\.description), weightsSHA256: ready.weightsSHA256,
+            cosineToFP32: ready.lowestCosine)
     }
 
     /// The latest proofs by device.

@@ -2,19 +2,20 @@ import ApusTensor
 import Foundation
 import NIOConcurrencyHelpers
 
-/// The largest batches that are known to fit, by model, device and precision: learned when one was too large or found ahead of time by search,
+/// The largest batches that are known to fit, by model, device and form: learned when one was too large or found ahead of time by search,
 /// and remembered on disk. Anything unreadable counts as unknown: it is learned again.
 package final class BatchCeilings: Sendable {
     package struct Key: Sendable, Hashable {
         /// SHA-256 of the weights.
         package var weights: String
         package var device: DeviceID
-        package var precision: Precision
+        /// ``ServedForm/label``.
+        package var form: String
 
-        package init(weights: String, device: DeviceID, precision: Precision) {
+        package init(weights: String, device: DeviceID, form: String) {
             self.weights = weights
             self.device = device
-            self.precision = precision
+            self.form = form
         }
     }
 
@@ -52,6 +53,6 @@ package final class BatchCeilings: Sendable {
     }
 
     private func path(_ key: Key) -> String? {
-        directory.map { "\($0)/\(key.weights)-\(key.precision.rawValue)-\(key.device.kind.rawValue)\(key.device.index).txt" }
+        directory.map { "\($0)/\(key.weights)-\(key.form)-\(key.device.kind.rawValue)\(key.device.index).txt" }
     }
 }

@@ -44,8 +44,8 @@ package final class DeviceMemoryBook: Sendable {
     package var accounts: [DeviceID: MemoryLedger.Account] { ledger.withLockedValue { $0.accounts } }
 
     /// Promises a model its memory on a device; what it had there before is taken back. Throws `insufficient_memory` with the arithmetic.
-    func admit(_ model: String, _ memory: ModelMemory, on device: DeviceID) throws(ApusError) {
-        let needs = memory.needs(on: device, lanes: lanes[device] ?? 1)
+    func admit(_ model: String, _ memory: ModelMemory, as form: ServedForm, on device: DeviceID) throws(ApusError) {
+        let needs = memory.needs(as: form, on: device, lanes: lanes[device] ?? 1)
         let result = ledger.withLockedValue { ledger in
             Result { () throws(ApusError) in
                 ledger.release(model, on: device)

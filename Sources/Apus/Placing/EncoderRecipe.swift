@@ -11,12 +11,24 @@ struct EncoderRecipe: ModelRecipe {
     let tokenizer: Tokenizer
     let answer: KnownAnswer
     let optimization: LoadRequest.Optimization
+    /// What was chosen for each device.
+    let forms: [DeviceID: ServedForm]
     /// Elements of a vector.
     let dimensions: Int
 
+    func served(on device: DeviceID) -> ServedForm {
+        if let form = forms[device] { return form }
+        switch checkpoint.source {
+        case .encoder:
+            return ServedForm(
+                PrecisionChoice(unmeasured: device.kind.networkForm, floor: Precision.fp32.knownAnswerFloor, reason: "nothing was asked for"))
+        case .onnx(let file): return ServedForm(file: file.precision)
+        }
+    }
+
     func load(onto executor: any Executor) async throws(ApusError) -> SentenceEncoder {
-        let encoder = try await SentenceEncoder.load(
-            checkpoint, onto: executor, form: executor.device.kind.networkForm, optimization: optimization)
+        let form = served(on: executor.device).form ?? executor.device.kind.networkForm
+        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: form, optimization: optimization)
         guard encoder.dimensions == dimensions else {
             throw ApusError(
                 .wrongAnswer, "the network gives \(encoder.dimensions) elements a vector where \(dimensions) are known", place: checkpoint.name)
@@ -26,16 +38,6 @@ struct EncoderRecipe: ModelRecipe {
 
     func lowestCosine(of encoder: SentenceEncoder) throws(ApusError) -> Double? {
         try answer.lowestCosine(encoder, tokenizer, maxTokens: checkpoint.maxTokens)
-    }
-}
-
-extension Checkpoint {
-    /// What a model runs in: fp32 where Apus writes the network, else what its file holds.
-    var servedPrecision: Precision {
-        switch source {
-        case .encoder: .fp32
-        case .onnx(let file): file.precision
-        }
     }
 }
 

@@ -44,6 +44,11 @@ struct KnownAnswerStore: Sendable {
         /// SHA-256 of every JSON file that says how they are used: configuration, modules, tokenizer.
         let files: String
 
+        init(weights: String, files: String) {
+            self.weights = weights
+            self.files = files
+        }
+
         init(weights: String, directory: String) {
             self.weights = weights
             let names = (FileManager.default.subpaths(atPath: directory) ?? []).filter { name in

@@ -10,6 +10,8 @@ import Foundation
 struct ModelMemory: Sendable, Equatable {
     /// Bytes of all weights as they are stored.
     let weights: Int
+    /// Those of them that are tables of embeddings.
+    private let tables: Int
     /// Bytes that CPUs hold once more: matrices in the order that products read them in, beside the originals.
     let packedBeside: Int
     /// Bytes that one lane computes in for each token of its batch.
@@ -21,10 +23,14 @@ struct ModelMemory: Sendable, Equatable {
     init(_ checkpoint: Checkpoint, policy: BatchPolicy, maxTokens: Int) {
         self.maxTokens = maxTokens
         tokenBudget = policy.tokenBudget
-        var weights = 0
+        var (weights, tables) = (0, 0)
         switch checkpoint.source {
         case .encoder(let configuration, let store):
-            for name in store.names { weights += store[name]?.bytes.count ?? 0 }
+            for name in store.names {
+                let bytes = store[name]?.bytes.count ?? 0
+                weights += bytes
+                if name.contains("embeddings") { tables += bytes }
+            }
             // The originals of packed matrices lie in the mapped file, whose pages are given back once they were read.
             packedBeside = 0
             workingBytesPerToken = Self.working(
@@ -37,6 +43,7 @@ struct ModelMemory: Sendable, Equatable {
         }
         for case .dense(let dense) in checkpoint.modules { weights += dense.weight.bytes.count }
         self.weights = weights
+        self.tables = tables
     }
 
     /// A model of any tensors.
@@ -46,6 +53,7 @@ struct ModelMemory: Sendable, Equatable {
     ///   - batch: items of the largest batch.
     init(_ file: ONNXFile, itemBytes: Int, batch: Int) {
         weights = ([file.path] + file.externalFiles).reduce(0) { $0 + Self.size($1) }
+        tables = 0
         // Which weights are packed once more is known to the engine alone.
         packedBeside = weights
         workingBytesPerToken = Double(itemBytes)
@@ -53,13 +61,26 @@ struct ModelMemory: Sendable, Equatable {
         tokenBudget = batch
     }
 
+    /// Bytes of the weights as `form` keeps them, for weights that are stored in fp32: int8 with its scales, int4 with a scale for each
+    /// block of 32 and tables as they are.
+    private func weightBytes(_ form: ServedForm) -> Int {
+        guard form.form != nil else { return weights }
+        switch form.precision {
+        case .fp32, .auto: return weights
+        case .fp16, .bf16: return weights / 2
+        case .int8: return weights / 10 * 3
+        case .int4: return tables + (weights - tables) / 5
+        }
+    }
+
     /// What it takes of `device` with this number of lanes.
-    func needs(on device: DeviceID, lanes: Int) -> [MemoryLedger.Purpose: Int] {
+    func needs(as form: ServedForm, on device: DeviceID, lanes: Int) -> [MemoryLedger.Purpose: Int] {
         let computesOnCPU = device.kind == .cpu || device.kind == .sim
         // Steps of an accelerator come one after the other whatever lane they are from.
         let steps = computesOnCPU ? lanes : 1
         let tokens = max(tokenBudget ?? device.kind.tokenBudget, maxTokens)
         let arena = Int(exactly: (workingBytesPerToken * Double(tokens) * Double(max(1, steps))).rounded()) ?? .max
+        let weights = weightBytes(form)
         guard computesOnCPU else { return [.weights: weights, .arena: arena] }
         return [.weights: weights + packedBeside, .arena: arena, .context: Self.sessionBytes]
     }

@@ -1,6 +1,7 @@
 import ApusErrors
 import ApusExecution
 import ApusScheduling
+import ApusTensor
 
 /// How a model comes onto a device, and how it proves itself there.
 protocol ModelRecipe: Sendable {
@@ -8,6 +9,9 @@ protocol ModelRecipe: Sendable {
 
     /// Loads the model onto `executor`. Throws the model's own errors and the device's failures.
     func load(onto executor: any Executor) async throws(ApusError) -> Work
+
+    /// What the model runs as on `device`.
+    func served(on device: DeviceID) -> ServedForm
 
     /// The lowest cosine of what `work` computes to what it should; nil for an answer that cannot be compared. Blocks the calling thread, which
     /// is none of Swift's cooperative pool.

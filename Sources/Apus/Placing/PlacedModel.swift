@@ -18,7 +18,6 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     let assignedDevice: DeviceID?
     let scheduler: BatchScheduler<Recipe.Work>
     private let recipe: Recipe
-    private let precision: Precision
     private let room: Room
     private let needs: ModelMemory
     /// SHA-256 of the weights.
@@ -35,13 +34,12 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     }
 
     init(
-        name: String, _ recipe: Recipe, scheduler: BatchScheduler<Recipe.Work>, precision: Precision, needs: ModelMemory, weights: String,
+        name: String, _ recipe: Recipe, scheduler: BatchScheduler<Recipe.Work>, needs: ModelMemory, weights: String,
         tokenBudget: Int? = nil, room: Room, only assignedDevice: DeviceID? = nil
     ) {
         self.name = name
         self.recipe = recipe
         self.scheduler = scheduler
-        self.precision = precision
         self.needs = needs
         self.weights = weights
         self.tokenBudget = tokenBudget
@@ -52,12 +50,15 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     /// The latest proofs: the lowest cosine to the known answer.
     var cosines: [DeviceID: Double] { state.withLockedValue { $0.cosines } }
 
+    /// What it runs as on `device`.
+    func served(on device: DeviceID) -> ServedForm { recipe.served(on: device) }
+
     /// The model where it was loaded first; nil while it is nowhere.
     var anyWork: Recipe.Work? { state.withLockedValue { $0.loaded.values.min { $0.device < $1.device }?.work } }
 
     func load(onto executor: any Executor) async throws(ApusError) {
         guard work(on: executor) == nil else { return }
-        try room.memory.admit(name, needs, on: executor.device)
+        try room.memory.admit(name, needs, as: recipe.served(on: executor.device), on: executor.device)
         do throws(ApusError) {
             let work = try await recipe.load(onto: executor)
             let isWanted = state.withLockedValue { state in
@@ -77,7 +78,7 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
         }
         let recipe = recipe
         let cosine = try await executor.prepare { () throws(ApusError) in try recipe.lowestCosine(of: work) }
-        let floor = precision.knownAnswerFloor
+        let floor = recipe.served(on: executor.device).floor
         guard let cosine, cosine >= floor else {
             throw ApusError(
                 .wrongAnswer,
@@ -106,10 +107,11 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
 
     func open(on executor: any Executor, share: Double, fallback: FallbackStage) {
         guard let work = work(on: executor) else { return }
+        let form = recipe.served(on: executor.device)
         scheduler.open(
             Replica(
-                executor: executor, work: work, lanes: room.lanes.lanes(of: executor), precision: precision, tokenBudget: tokenBudget,
-                ceiling: room.ceilings.ceiling(.init(weights: weights, device: executor.device, precision: precision)), fallback: fallback,
+                executor: executor, work: work, lanes: room.lanes.lanes(of: executor), precision: form.precision, tokenBudget: tokenBudget,
+                ceiling: room.ceilings.ceiling(.init(weights: weights, device: executor.device, form: form.label)), fallback: fallback,
                 share: share))
     }
 
@@ -139,16 +141,5 @@ extension ApusError {
     /// What those are told who ask for a model that was taken out of service.
     static func unloaded(_ model: String) -> ApusError {
         ApusError(.modelUnloaded, "the model was unloaded", place: model, advice: "Load it again, or ask for another model")
-    }
-}
-
-extension Precision {
-    /// The lowest cosine to the plain graph at which a model of this precision counts as right.
-    var knownAnswerFloor: Double {
-        switch self {
-        case .fp32, .fp16, .bf16, .auto: 0.9999
-        case .int8: 0.99
-        case .int4: 0.95
-        }
     }
 }

@@ -37,11 +37,13 @@ extension SpeedTrials {
     }
 
     /// The way that was measured to be best for the model in `directory`; `member` as it is where not all were measured. Reads nothing of
-    /// the model but the sizes of its files, which with its name and its widths decide what is best.
-    package func best(of member: FleetPlan.Member, model directory: String) -> FleetPlan.Member {
+    /// the model but the sizes of its files, which with its name, its widths and what is asked of its precision decide what is best.
+    package func best(
+        of member: FleetPlan.Member, model directory: String, _ request: PrecisionRequest = PrecisionRequest()
+    ) -> FleetPlan.Member {
         let ways = Self.ways(of: member)
         let measured = ways.compactMap { way in
-            arrangements.score(key(way, Self.identity(directory))).map { Arrangement(member: way, textsPerSecond: $0) }
+            arrangements.score(key(way, Self.identity(directory, request))).map { Arrangement(member: way, textsPerSecond: $0) }
         }
         guard measured.count == ways.count else { return member }
         return Self.best(of: measured)?.member ?? member
@@ -55,24 +57,31 @@ extension SpeedTrials {
 
     /// Measures every way of `member` with the model in `directory`, in turns of a third of a second, and remembers the best turn of each:
     /// whatever else the machine does makes turns slower, never faster. Throws what reading and loading the model throws.
-    package func measureWays(of member: FleetPlan.Member, model directory: String) async throws(ApusError) -> [Arrangement] {
+    package func measureWays(
+        of member: FleetPlan.Member, model directory: String, _ request: PrecisionRequest = PrecisionRequest()
+    ) async throws(ApusError) -> [Arrangement] {
         let ways = Self.ways(of: member)
         guard !ways.isEmpty else { return [] }
-        let checkpoint = try await BlockingWork.run { () throws(ApusError) in try Checkpoint(directory: directory) }
-        let batch = try await Self.batch(checkpoint)
+        let subject = try await BlockingWork.run { () throws(ApusError) in try PrecisionSubject(directory: directory) }
+        let batch = try await Self.batch(subject)
+        // Which form is best depends on the way: what computes on the calling thread alone gains nothing from threads beside it.
+        var forms: [NetworkForm] = []
+        for way in ways { forms.append(try await form(of: subject, on: way, request)) }
         var measured = ways.map { Arrangement(member: $0, textsPerSecond: 0) }
         for _ in 0..<Self.turns {
             for place in measured.indices {
-                let score = try await measure(measured[place].member, checkpoint, batch)
+                let score = try await measure(measured[place].member, subject, forms[place], batch)
                 measured[place].textsPerSecond = max(measured[place].textsPerSecond, score)
             }
         }
-        for way in measured { arrangements.record(way.textsPerSecond, for: key(way.member, Self.identity(directory))) }
-        checkpoint.releaseMappedPages()
+        for way in measured { arrangements.record(way.textsPerSecond, for: key(way.member, Self.identity(directory, request))) }
+        subject.checkpoint.releaseMappedPages()
         return measured
     }
 
-    private static func identity(_ directory: String) -> String {
-        "\(Installation.name(ofDirectory: directory)) of \(Installation.weightBytes(directory)) bytes"
+    /// What is asked for stands for the form that it leads to, which cannot be told without reading the weights.
+    private static func identity(_ directory: String, _ request: PrecisionRequest) -> String {
+        let floor = request.floor.map { " from \($0)" } ?? ""
+        return "\(Installation.name(ofDirectory: directory)) of \(Installation.weightBytes(directory)) bytes in \(request.precision.rawValue)\(floor)"
     }
 }

@@ -23,6 +23,7 @@ package struct SpeedTrials: Sendable {
     private let store: MeasuredScoreStore
     /// What was measured of the ways to share a CPU device's cores out.
     let arrangements: MeasuredScoreStore
+    private let precisions: PrecisionTrials
     private let source: any ExecutorSource
     private let engineLibrary: String
 
@@ -34,29 +35,30 @@ package struct SpeedTrials: Sendable {
     package init(installation: Installation, engineLibrary: String, execution: Execution) {
         store = MeasuredScoreStore(path: installation.cacheDirectory("scores").map { "\($0)/scores.json" })
         arrangements = MeasuredScoreStore(path: installation.cacheDirectory("scores").map { "\($0)/lanes.json" })
+        precisions = PrecisionTrials(installation: installation, engineLibrary: engineLibrary, execution: execution)
         source = execution.source(engineLibrary: engineLibrary)
         self.engineLibrary = engineLibrary
     }
 
-    /// Tries the model in `directory` on `members`. Throws what reading the model throws; a device that fails is told of in the outcome.
-    package func run(_ members: [FleetPlan.Member], model directory: String) async throws(ApusError) -> Outcome {
-        let (checkpoint, weights) = try await BlockingWork.run { () throws(ApusError) in
-            let checkpoint = try Checkpoint(directory: directory)
-            return (checkpoint, try checkpoint.weightsSHA256())
-        }
+    /// Tries the model in `directory` on `members`, on each in the form that it would be served in. Throws what reading the model throws; a device that fails is told of in the outcome.
+    package func run(
+        _ members: [FleetPlan.Member], model directory: String, _ request: PrecisionRequest = PrecisionRequest()
+    ) async throws(ApusError) -> Outcome {
+        let subject = try await BlockingWork.run { () throws(ApusError) in try PrecisionSubject(directory: directory) }
         var outcome = Outcome()
         var batch: EncoderBatch?
         for member in members {
             let device = member.settings.device
-            let key = key(member, weights)
-            if let known = store.score(key) {
-                outcome.scores[device] = known
-                continue
-            }
-            let texts = if let batch { batch } else { try await Self.batch(checkpoint) }
-            batch = texts
             do throws(ApusError) {
-                let score = try await measure(member, checkpoint, texts)
+                let form = try await form(of: subject, on: member, request)
+                let key = key(member, "\(subject.weights) \(form)")
+                if let known = store.score(key) {
+                    outcome.scores[device] = known
+                    continue
+                }
+                let texts = if let batch { batch } else { try await Self.batch(subject) }
+                batch = texts
+                let score = try await measure(member, subject, form, texts)
                 store.record(score, for: key)
                 outcome.scores[device] = score
             } catch {
@@ -64,8 +66,16 @@ package struct SpeedTrials: Sendable {
                 outcome.failures[device] = error
             }
         }
-        checkpoint.releaseMappedPages()
+        subject.checkpoint.releaseMappedPages()
         return outcome
+    }
+
+    /// What the model is served as on `member`; of a network that is a file whatever the device's kind has, which says nothing then.
+    func form(
+        of subject: PrecisionSubject, on member: FleetPlan.Member, _ request: PrecisionRequest
+    ) async throws(ApusError) -> NetworkForm {
+        guard case .encoder = subject.checkpoint.source else { return member.settings.device.kind.networkForm }
+        return try await precisions.choice(for: subject, on: member, request).form
     }
 
     func key(_ member: FleetPlan.Member, _ weights: String) -> MeasuredScoreStore.Key {
@@ -79,14 +89,16 @@ package struct SpeedTrials: Sendable {
             model: settings.tensorRT == nil ? weights : "\(weights) tensorrt")
     }
 
-    func measure(_ member: FleetPlan.Member, _ checkpoint: Checkpoint, _ batch: EncoderBatch) async throws(ApusError) -> Double {
+    func measure(
+        _ member: FleetPlan.Member, _ subject: PrecisionSubject, _ form: NetworkForm, _ batch: EncoderBatch
+    ) async throws(ApusError) -> Double {
         let executor = try await source.executor(member.settings, faults: nil) { _, _ in }
         let result: Result<Double, ApusError>
         do throws(ApusError) {
-            let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: member.settings.device.kind.networkForm)
+            let encoder = try await SentenceEncoder.load(subject.checkpoint, onto: executor, form: form)
             // The first step makes room and picks kernels, which later ones need not.
             _ = try await executor.prepare { () throws(ApusError) in try encoder.run(batch) }
-            result = await Self.throughput(executor, encoder, batch)
+            result = await Self.throughput(executor, encoder, batch, time: Self.time)
         } catch {
             result = .failure(error)
         }
@@ -95,8 +107,8 @@ package struct SpeedTrials: Sendable {
     }
 
     /// All lanes at once, each until its time is over.
-    private static func throughput(
-        _ executor: any Executor, _ encoder: SentenceEncoder, _ batch: EncoderBatch
+    static func throughput(
+        _ executor: any Executor, _ encoder: SentenceEncoder, _ batch: EncoderBatch, time: Duration
     ) async -> Result<Double, ApusError> {
         let started = ContinuousClock.now
         let runs: [Result<Int, ApusError>] = await withTaskGroup(of: Result<Int, ApusError>.self) { group in
@@ -128,9 +140,9 @@ package struct SpeedTrials: Sendable {
     }
 
     /// The built-in sentences, over and over.
-    static func batch(_ checkpoint: Checkpoint) async throws(ApusError) -> EncoderBatch {
-        try await BlockingWork.run { () throws(ApusError) in
-            let tokenizer = try Tokenizer(contentsOf: checkpoint.tokenizerPath)
+    static func batch(_ subject: PrecisionSubject) async throws(ApusError) -> EncoderBatch {
+        let (checkpoint, tokenizer) = (subject.checkpoint, subject.tokenizer)
+        return try await BlockingWork.run { () throws(ApusError) in
             let sequences = ApusEmbeddings.KnownAnswer.sentences.compactMap { sentence -> EncoderBatch.Sequence? in
                 let encoding = tokenizer.encode(sentence).truncated(to: checkpoint.maxTokens)
                 return encoding.ids.isEmpty ? nil : EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)

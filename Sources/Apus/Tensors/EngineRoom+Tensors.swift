@@ -22,10 +22,10 @@ extension EngineRoom {
         let reference = try await reference(file, name)
         let batch = reference?.signature.largestBatch(policy.maxBatchSize) ?? policy.maxBatchSize
         let scheduler: BatchScheduler<TensorWork> = scheduler(
-            name, policy, weight: weight, metrics: BatchMetrics(model: name), weights: weights, precision: file.precision)
+            name, policy, weight: weight, metrics: BatchMetrics(model: name), weights: weights) { _ in ServedForm(file: file.precision) }
         let recipe = TensorRecipe(name: name, file: file, answer: reference?.answer, optimization: optimization)
         let placed = PlacedModel(
-            name: name, recipe, scheduler: scheduler, precision: file.precision,
+            name: name, recipe, scheduler: scheduler,
             needs: ModelMemory(file, itemBytes: reference?.itemBytes ?? 0, batch: batch), weights: weights, tokenBudget: batch,
             room: .init(memory: memory, lanes: lanes, ceilings: ceilings))
         try await fleet.add(placed)

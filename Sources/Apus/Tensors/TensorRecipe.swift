@@ -1,6 +1,7 @@
 import ApusCheckpoint
 import ApusErrors
 import ApusExecution
+import ApusTensor
 
 /// How a model of any tensors comes onto a device: proven by generated items against the plain graph on the CPU.
 struct TensorRecipe: ModelRecipe {
@@ -9,6 +10,8 @@ struct TensorRecipe: ModelRecipe {
     /// Nil where the plain graph does not run on the CPU.
     let answer: TensorAnswer?
     let optimization: LoadRequest.Optimization
+
+    func served(on device: DeviceID) -> ServedForm { ServedForm(file: file.precision) }
 
     func load(onto executor: any Executor) async throws(ApusError) -> TensorWork {
         let model = try await executor.load(LoadRequest(name: name, source: .file(file.path), optimization: optimization))

@@ -16,7 +16,7 @@ extension GPUBenchmarkCommand {
         for (place, member) in members.enumerated() {
             progress.update(done: place)
             do {
-                let fit = try await trials.run(member, model: directory)
+                let fit = try await trials.run(member, model: directory, model.request)
                 table.rows.append(.init(device: member.settings.device, name: member.info.name, fit: fit))
             } catch {
                 table.failures.append(.init(device: "\(member.settings.device)", reason: "\(error)"))

@@ -14,7 +14,7 @@ extension GPUBenchmarkCommand {
             execution: .workers(executable: try MachineInventory.executable()))
         var devices: [(name: String, ways: [SpeedTrials.Arrangement])] = []
         for member in members {
-            let ways = try await trials.measureWays(of: member, model: directory)
+            let ways = try await trials.measureWays(of: member, model: directory, model.request)
             if !ways.isEmpty { devices.append(("\(member.settings.device)", ways)) }
         }
         try Terminal.standardOutput(json ? Self.json(devices) : Self.text(devices))

@@ -2,12 +2,13 @@ import Apus
 import ApusConfiguration
 import ApusErrors
 import ApusJSON
+import ApusTensor
 import ArgumentParser
 import Foundation
 
 struct GPUExplainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "explain", abstract: "Tell which devices `apus serve` would use, and why each was taken or not.")
+        commandName: "explain", abstract: "Tell which devices `apus serve` would use, in which precision, and why each was taken or not.")
 
     @Option(help: "Devices, as `apus serve` takes them. (default: auto)")
     var devices: String?
@@ -17,6 +18,9 @@ struct GPUExplainCommand: AsyncParsableCommand {
 
     @Option(help: "A configuration file, YAML or TOML.")
     var config: String?
+
+    @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto. (default: auto)")
+    var precision: Precision?
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -28,13 +32,15 @@ struct GPUExplainCommand: AsyncParsableCommand {
         var options: [ConfigurationOption] = []
         if !model.isEmpty { options.append(ConfigurationOption("--model", sets: "models", to: model)) }
         if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
+        if let precision { options.append(ConfigurationOption("--precision", sets: "precision", to: [precision.rawValue])) }
+        let installation = Installation(home: home)
         let setup = try await ServeSetup.make(
-            file: config, environment: ProcessInfo.processInfo.environment, options: options, installation: Installation(home: home),
-            chaos: nil)
-        try Terminal.standardOutput(json ? Self.json(setup.planned) : Self.text(setup.planned))
+            file: config, environment: ProcessInfo.processInfo.environment, options: options, installation: installation, chaos: nil)
+        let precisions = try await PrecisionTable.measure(setup, installation)
+        try Terminal.standardOutput(json ? Self.json(setup.planned, precisions) : Self.text(setup.planned, precisions))
     }
 
-    static func text(_ planned: PlannedFleet) -> String {
+    static func text(_ planned: PlannedFleet, _ precisions: PrecisionTable) -> String {
         var text = ""
         for decision in planned.decisions {
             let device = "\(decision.device)".padding(toLength: max(8, "\(decision.device)".count + 1), withPad: " ", startingAt: 0)
@@ -43,11 +49,12 @@ struct GPUExplainCommand: AsyncParsableCommand {
         for (model, device) in planned.assignments.sorted(by: { $0.key < $1.key }) {
             text += Paragraph("runs on \(device) only", first: "\(model) ").text
         }
+        if !precisions.rows.isEmpty { text += "\n" + precisions.text }
         let notes = planned.notes.map { Paragraph($0.text, first: $0.level == .warning ? "warning: " : "note: ").text }
         return notes.isEmpty ? text : text + "\n" + notes.joined()
     }
 
-    static func json(_ planned: PlannedFleet) -> String {
+    static func json(_ planned: PlannedFleet, _ precisions: PrecisionTable) -> String {
         var writer = JSONWriter(capacity: 1024)
         writer.beginObject()
         writer.key("decisions")
@@ -64,6 +71,7 @@ struct GPUExplainCommand: AsyncParsableCommand {
         writer.beginObject()
         for (model, device) in planned.assignments.sorted(by: { $0.key < $1.key }) { writer.member(model, device.description) }
         writer.endObject()
+        precisions.write(to: &writer)
         writer.key("notes")
         writer.beginArray()
         for note in planned.notes {

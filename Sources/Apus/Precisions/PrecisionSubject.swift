@@ -1,0 +1,34 @@
+package import ApusCheckpoint
+package import ApusErrors
+package import ApusTokenizers
+
+/// A model whose forms are measured.
+package struct PrecisionSubject: Sendable {
+    package let checkpoint: Checkpoint
+    package let tokenizer: Tokenizer
+    /// SHA-256 of the weights.
+    package let weights: String
+    /// SHA-256 of the files that say how they are used.
+    package let files: String
+
+    package init(_ checkpoint: Checkpoint, _ tokenizer: Tokenizer, weights: String, files: String) {
+        self.checkpoint = checkpoint
+        self.tokenizer = tokenizer
+        self.weights = weights
+        self.files = files
+    }
+
+    /// The same; nil for a network that comes as a file, which has one form only.
+    package init?(ofNetworkIn directory: String) throws(ApusError) {
+        guard case .encoder = try Checkpoint(directory: directory).source else { return nil }
+        try self.init(directory: directory)
+    }
+
+    /// Reads the model in `directory`. Blocks. Throws the checkpoint's and the tokenizer's errors.
+    package init(directory: String) throws(ApusError) {
+        let checkpoint = try Checkpoint(directory: directory)
+        let key = KnownAnswerStore.Key(weights: try checkpoint.weightsSHA256(), directory: directory)
+        self.init(checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), weights: key.weights, files: key.files)
+        checkpoint.releaseMappedPages()
+    }
+}

@@ -1,0 +1,132 @@
+import ApusCheckpoint
+import ApusDevices
+import ApusEmbeddings
+package import ApusErrors
+package import ApusExecution
+package import ApusFleet
+import ApusGraph
+import ApusTensor
+import ApusTokenizers
+import Foundation
+
+/// Measures the forms that a model may have on a device, its cosine to the plain fp32 graph and its speed, in executors of their own, and
+/// chooses. What was measured once is remembered.
+package struct PrecisionTrials: Sendable {
+    private let store: PrecisionStore
+    private let source: any ExecutorSource
+    private let engineLibrary: String
+    private let features: CPUFeatures
+    private let optimization: LoadRequest.Optimization
+
+    /// How long each lane runs each batch in a turn. Turns of all forms alternate, and the best counts: whatever else the machine does makes
+    /// turns slower, never faster.
+    private static let time = Duration.milliseconds(150)
+
+    package init(
+        store: PrecisionStore, source: any ExecutorSource, engineLibrary: String, features: CPUFeatures = .current,
+        optimization: LoadRequest.Optimization = .all
+    ) {
+        self.store = store
+        self.source = source
+        self.engineLibrary = engineLibrary
+        self.features = features
+        self.optimization = optimization
+    }
+
+    package init(
+        installation: Installation, engineLibrary: String, execution: Execution, optimization: LoadRequest.Optimization = .all
+    ) {
+        self.init(
+            store: PrecisionStore(directory: installation.cacheDirectory("precisions")), source: execution.source(engineLibrary: engineLibrary),
+            engineLibrary: engineLibrary, optimization: optimization)
+    }
+
+    /// What `subject` runs as on `member`. Measures what is not known.
+    ///
+    /// Throws `unsupported_precision` for what the device or the file does not have and for what does not reach its floor, the errors of
+    /// reading the model, and the failures of a device that could not be tried at all.
+    package func choice(
+        for subject: PrecisionSubject, on member: FleetPlan.Member, _ request: PrecisionRequest
+    ) async throws(ApusError) -> PrecisionChoice {
+        let device = PrecisionDevice(member, features: features)
+        let precision = request.precision(on: device.id.kind)
+        let forms = try device.forms(precision, floor: request.floor)
+        if precision == .fp32, forms.count == 1, let only = forms.first {
+            return PrecisionChoice(unmeasured: only, floor: request.floor(of: .fp32), reason: "there is one way to compute in fp32 here")
+        }
+        let key = key(member, subject)
+        let known = store.candidates(key)
+        var candidates = forms.compactMap { known[$0] }
+        if candidates.count < forms.count {
+            candidates = try await measure(forms, subject, member, key)
+        }
+        return try PrecisionChoice(candidates, asked: precision, request, on: device.id, model: subject.checkpoint.name)
+    }
+
+    private func key(_ member: FleetPlan.Member, _ subject: PrecisionSubject) -> PrecisionStore.Key {
+        let settings = member.settings
+        let helpers = settings.helpers > 0 ? "+\(settings.helpers)" : ""
+        let engine = URL(fileURLWithPath: engineLibrary).resolvingSymlinksInPath().lastPathComponent
+        return PrecisionStore.Key(
+            weights: subject.weights, files: subject.files,
+            device: "\(settings.device.kind.rawValue) \(member.info.name) x\(settings.lanes)\(helpers)\(settings.tensorRT == nil ? "" : " tensorrt")",
+            driver: member.info.driverVersion ?? "", engine: "\(engine) \(optimization.rawValue)",
+            features: features.names.joined(separator: ","))
+    }
+
+    private func measure(
+        _ forms: [NetworkForm], _ subject: PrecisionSubject, _ member: FleetPlan.Member, _ key: PrecisionStore.Key
+    ) async throws(ApusError) -> [PrecisionChoice.Candidate] {
+        let trial = try await PrecisionTrial(subject, onCPU: PrecisionDevice(member, features: features).computesOnCPU) {
+            body throws(ApusError) in
+            let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
+            return try await with(settings) { executor throws(ApusError) in try await body(executor) }
+        }
+        var candidates: [NetworkForm: PrecisionChoice.Candidate] = [:]
+        var isLasting = true
+        // Forwards, then backwards: a machine that becomes slower meanwhile is no disadvantage to those that come last.
+        let turns = forms.count == 1 ? forms : forms + forms.reversed()
+        for form in turns {
+            guard candidates[form]?.figures != nil || candidates[form] == nil else { continue }
+            let before = candidates[form]?.figures
+            do throws(ApusError) {
+                let figures = try await with(member.settings) { executor throws(ApusError) in
+                    try await trial.run(form, on: executor, optimization, time: Self.time)
+                }
+                candidates[form] = .init(form, .measured(figures.best(with: before)))
+            } catch {
+                if error.code == .cancelled { throw error }
+                // What may be otherwise at the next start is not remembered.
+                if [.outOfMemory, .killed, .unavailable].contains(error.deviceFailure) { isLasting = false }
+                candidates[form] = .init(form, .failed(error.message))
+            }
+        }
+        let measured = forms.compactMap { candidates[$0] }
+        if isLasting { store.store(measured, key) }
+        return measured
+    }
+
+    private func with<Value: Sendable>(
+        _ settings: ExecutorSettings, _ body: (any Executor) async throws(ApusError) -> Value
+    ) async throws(ApusError) -> Value {
+        let executor = try await source.executor(settings, faults: nil) { _, _ in }
+        let result: Result<Value, ApusError>
+        do throws(ApusError) {
+            result = .success(try await body(executor))
+        } catch {
+            result = .failure(error)
+        }
+        await executor.shutdown()
+        return try result.get()
+    }
+}
+
+extension PrecisionChoice.Figures {
+    fileprivate func best(with other: Self?) -> Self {
+        guard let other else { return self }
+        return Self(
+            cosine: min(cosine, other.cosine),
+            shortTokensPerSecond: [shortTokensPerSecond, other.shortTokensPerSecond].compactMap { $0 }.max(),
+            longTokensPerSecond: [longTokensPerSecond, other.longTokensPerSecond].compactMap { $0 }.max())
+    }
+}
