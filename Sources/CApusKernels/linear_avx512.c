@@ -113,6 +113,55 @@ TARGET static void pack_wide_int8(const float *x, int64_t ldx, int64_t m, int64_
     }
 }
 
+/// GELU(x) = x/2 + |x|/2 · erf(|x|/√2). Coefficients of the second term by power and by segment of |x|: cubics fitted at Chebyshev nodes
+/// of sixteen segments around the multiples of 0.3, |x|/2 from 4.35 on. Absolute error 3e-5 (at ±4.35; 1e-5 below 4), far under what
+/// quantisation to 8 bits leaves; a permutation looks sixteen of them up at once.
+_Alignas(64) static const float gelu_cubics[4][16] = {
+    {2.59936371e-07f, 0.000352008239f, 0.00428629434f, 0.00533551304f, -0.028883243f, -0.134525687f, -0.306076676f, -0.4825899f,
+     -0.586939871f, -0.579830706f, -0.479452193f, -0.338339925f, -0.206514433f, -0.110093094f, -0.0516363233f, 0.0f},
+    {-5.5517794e-05f, -0.00549612194f, -0.031894587f, -0.0380806439f, 0.0572072938f, 0.290615976f, 0.602951884f, 0.876157999f,
+     1.01709807f, 1.0099355f, 0.904703915f, 0.770215511f, 0.655291378f, 0.577878416f, 0.534394085f, 0.5f},
+    {0.400796115f, 0.429716855f, 0.489879161f, 0.500866652f, 0.412189275f, 0.239949077f, 0.0501382686f, -0.0909518301f, -0.154443473f,
+     -0.152105644f, -0.11531692f, -0.0725758374f, -0.0391689353f, -0.0184463337f, -0.00766173191f, 0.0f},
+    {-0.0198317897f, -0.0741066039f, -0.120631911f, -0.126776055f, -0.0991919562f, -0.056739796f, -0.0182374883f, 0.0060727247f,
+     0.0156123154f, 0.015368307f, 0.0110793794f, 0.00654992135f, 0.00331194955f, 0.00146240497f, 0.000570646895f, 0.0f},
+};
+
+TARGET static inline __attribute__((always_inline)) __m512 gelu_by_table(__m512 x) {
+    // Adding 1.5 · 2^23 rounds to an integer and leaves it in the low bits, of which the permutation takes four.
+    const __m512 round = _mm512_set1_ps(12582912.0f), last = _mm512_set1_ps(12582927.0f);
+    __m512 size = _mm512_abs_ps(x);
+    __m512i segment = _mm512_castps_si512(_mm512_min_ps(_mm512_fmadd_ps(size, _mm512_set1_ps(3.33333333f), round), last));
+    __m512 v = _mm512_permutexvar_ps(segment, _mm512_load_ps(gelu_cubics[3]));
+    v = _mm512_fmadd_ps(v, size, _mm512_permutexvar_ps(segment, _mm512_load_ps(gelu_cubics[2])));
+    v = _mm512_fmadd_ps(v, size, _mm512_permutexvar_ps(segment, _mm512_load_ps(gelu_cubics[1])));
+    v = _mm512_fmadd_ps(v, size, _mm512_permutexvar_ps(segment, _mm512_load_ps(gelu_cubics[0])));
+    return _mm512_fmadd_ps(x, _mm512_set1_ps(0.5f), v);
+}
+
+/// 16 channels of all rows at a time, so that what belongs to a channel stays in registers.
+TARGET static inline __attribute__((always_inline)) void finish_channels(const apus_finish *f, const int is_gelu) {
+    for (int64_t c = 0; c < f->columns; c += 16) {
+        __m512 bias = _mm512_load_ps(f->bias + c), channel_scale = _mm512_loadu_ps(f->scales + c);
+        __m512 column_sum = _mm512_loadu_ps(f->column_sums + c);
+        __mmask16 inside = lanes(f->columns - c);
+        for (int64_t r = 0; r < f->rows; r++) {
+            __m512 v = _mm512_cvtepi32_ps(_mm512_load_si512((const int32_t *)f->sums + r * APUS_PANEL + c));
+            v = _mm512_fnmadd_ps(_mm512_set1_ps(f->row_zeros[r]), column_sum, v);
+            v = _mm512_fmadd_ps(v, _mm512_mul_ps(_mm512_set1_ps(f->row_scales[r]), channel_scale), bias);
+            _mm512_mask_storeu_ps(f->y + r * f->ldy + c, inside, is_gelu ? gelu_by_table(v) : v);
+        }
+    }
+}
+
+TARGET static void finish_wide_int8(const apus_finish *f) {
+    switch (f->activation) {
+    case APUS_ACT_NONE: return finish_channels(f, 0);
+    case APUS_ACT_GELU: return finish_channels(f, 1);
+    default: return finish_int8_x16(f);
+    }
+}
+
 apus_linear_kernel apus_linear_avx512(apus_format format, uint32_t features) {
     const apus_linear_kernel none = {0};
     if (!(features & APUS_CPU_AVX512)) return none;
@@ -121,7 +170,7 @@ apus_linear_kernel apus_linear_avx512(apus_format format, uint32_t features) {
     case APUS_FORMAT_BF16:
         return features & APUS_CPU_BF16 ? (apus_linear_kernel){tile_bf16, finish_floats_x16, pack_native_bf16} : none;
     case APUS_FORMAT_INT8:
-        return features & APUS_CPU_VNNI ? (apus_linear_kernel){tile_int8, finish_int8_x16, pack_wide_int8} : none;
+        return features & APUS_CPU_VNNI ? (apus_linear_kernel){tile_int8, finish_wide_int8, pack_wide_int8} : none;
     }
     return none;
 }
