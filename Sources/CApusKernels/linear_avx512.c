@@ -16,7 +16,7 @@
 #define WITH_BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,fma")))
 
 /// Defines `name`_rows, the products of a constant number of rows, and `name`, which chooses it. One chain of sums per result, the same for
-/// every number of rows. `FETCH` distance: the next lines of the panel from L2 or L3 before they are needed.
+/// every number of rows. Lines of the panels, which follow each other in memory, are fetched 4 KiB ahead: 200 cycles, the way to the L3 cache.
 #define TILE(name, attributes, vector, zero, load_panel, load_row, multiply_add, store)                                                   \
     attributes static inline __attribute__((always_inline)) void name##_rows(const int count, const uint8_t *rows, size_t stride,         \
                                                                              const uint8_t *panel, int64_t groups, uint8_t *sums) {       \
