@@ -156,6 +156,7 @@ let package = Package(
             name: "MonitorProgram", dependencies: ["ApusDevices"], path: "Tests/Fixtures/MonitorProgram", swiftSettings: settings),
         tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability", "MonitorProgram"]),
         tests("ApusExecution", ["ApusTensor", "ApusExecution"]),
+        tests("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph"]),
         tests(
             "ApusFleet",
             ["ApusErrors", "ApusTensor", "ApusDevices", "ApusExecution", "ApusFleet", .logging, .nioConcurrencyHelpers]),

@@ -4,7 +4,7 @@ package import ApusTensor
 
 extension Checkpoint {
     /// Writes a quantised copy of the model into `directory`, which must not exist or be empty. It serves exactly as this checkpoint does
-    /// when it is quantised at load. Linear weights and embedding tables are quantised (``QuantizationSettings`` says how); everything else of
+    /// when it is quantised at load. Linear weights and word embeddings are quantised (``QuantizationSettings`` says how); everything else of
     /// the model is copied, other forms of its weights (ONNX, PyTorch, …) are left out. config.json comes last, so that a copy cut short is refused when it is read.
     ///
     /// - Parameters:

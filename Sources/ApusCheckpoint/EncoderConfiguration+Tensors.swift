@@ -7,7 +7,8 @@ extension EncoderConfiguration {
         enum Role {
             /// Weights of a linear layer, `[out, in]`.
             case linear
-            /// Embeddings, one row for each number.
+            /// The embeddings of words. Those of positions and token types stay as they are: they are small, and token types
+            /// reach every token with the same error (a cosine of 0.9997 for all-MiniLM-L6-v2 from them alone).
             case table
             /// What quantisation leaves as it is.
             case other
@@ -56,10 +57,10 @@ extension EncoderConfiguration {
         let width = hiddenSize
         var tensors = [
             RequiredTensor(name: "embeddings.word_embeddings.weight", shape: [vocabularySize, width], .table),
-            RequiredTensor(name: "embeddings.position_embeddings.weight", shape: [maxPositions, width], .table),
+            RequiredTensor(name: "embeddings.position_embeddings.weight", shape: [maxPositions, width]),
         ]
         if typeVocabularySize > 0 {
-            tensors.append(RequiredTensor(name: "embeddings.token_type_embeddings.weight", shape: [typeVocabularySize, width], .table))
+            tensors.append(RequiredTensor(name: "embeddings.token_type_embeddings.weight", shape: [typeVocabularySize, width]))
         }
         tensors += norm("embeddings.LayerNorm")
         if let relativeAttentionBuckets {

@@ -4,8 +4,8 @@ import ApusTensor
 
 /// The `quantization_config` of config.json, as Apus writes it: `{"quant_method": "apus", "precision": "int8"}`.
 ///
-/// int8: linear weights and embedding tables as int8 with `<name>.scale` (``ChannelQuantization``). int4: linear weights as nibbles with
-/// `<name>.scale` (``BlockQuantization``), tables as in int8.
+/// int8: linear weights and word embeddings as int8 with `<name>.scale` (``ChannelQuantization``). int4: linear weights as nibbles with
+/// `<name>.scale` (``BlockQuantization``), word embeddings as in int8.
 struct QuantizationSettings {
     static let key = "quantization_config"
     static let method = "apus"

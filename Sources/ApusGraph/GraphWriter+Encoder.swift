@@ -49,9 +49,10 @@ extension GraphWriter {
                 ],
                 ["epsilon": .float(tables.norm.epsilon)], results: 2)
         default:
-            var sum = apply("Add", [
-                try look(up: .inputIDs, in: tables.words), try look(up: .positionIDs, in: tables.positions),
-            ])
+            let words =
+                form.hasBlockWeights
+                ? try quantizedRows(encoderInput(.inputIDs), tables.words) : try look(up: .inputIDs, in: tables.words)
+            var sum = apply("Add", [words, try look(up: .positionIDs, in: tables.positions)])
             if let types = tables.types { sum = apply("Add", [sum, try look(up: .tokenTypeIDs, in: types)]) }
             rows = layerNorm(sum, tables.norm)
         }
@@ -60,7 +61,6 @@ extension GraphWriter {
 
     /// Rows of a table by the numbers of an input, `[1, T, H]`.
     private mutating func look(up input: EncoderInput, in table: WeightMatrix) throws(ApusError) -> Value {
-        if form.hasBlockWeights { return try quantizedRows(encoderInput(input), table) }
-        return apply("Gather", [try matrix(table), encoderInput(input)])
+        apply("Gather", [try matrix(table), encoderInput(input)])
     }
 }

@@ -6,9 +6,11 @@ import CApusKernels
 
 /// Encoders in Apus' own operators: packed rows all the way, two operators a layer.
 extension GraphWriter {
+    /// In int8, only the words' table is: the others are small, and what they lose adds up.
     mutating func packedEmbeddings(_ tables: Tables, _ format: apus_format) throws(ApusError) -> Value {
-        var inputs = [try table(tables.words, format), try table(tables.positions, format)]
-        inputs.append(try tables.types.map { types throws(ApusError) in try table(types, format) } ?? .none)
+        let small = format == APUS_FORMAT_INT8 ? APUS_FORMAT_FP32 : format
+        var inputs = [try table(tables.words, format), try table(tables.positions, small)]
+        inputs.append(try tables.types.map { types throws(ApusError) in try table(types, small) } ?? .none)
         inputs += [try vector([tables.norm.weight]), try vector([tables.norm.bias])]
         inputs += [encoderInput(.inputIDs), encoderInput(.positionIDs)]
         if tables.types != nil { inputs.append(encoderInput(.tokenTypeIDs)) }
