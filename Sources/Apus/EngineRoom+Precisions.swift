@@ -42,11 +42,11 @@ extension EngineRoom {
         } catch {
             if error.code == .cancelled { throw error }
             if error.code == .unsupportedPrecision {
-                guard member.role != .intended, precision != .auto else { throw error }
+                guard member.role != .intended, precision != .auto, subject.checkpoint.quantization == nil else { throw error }
                 logger.notice("\(name) on \(device), which stands in: \(error.message); it takes what is measured to be fastest")
                 return try await form(of: subject, PrecisionRequest(floor: request.floor), on: member)
             }
-            guard precision == .auto || precision == .fp32 else { throw error }
+            guard precision == .auto || precision == .fp32, subject.checkpoint.quantization == nil else { throw error }
             // A device that fails now may serve later, and proves itself then.
             logger.warning("\(name) is served in fp32 on \(device), where other forms could not be measured: \(error)")
             return ServedForm(

@@ -10,6 +10,8 @@ import Foundation
 struct ModelMemory: Sendable, Equatable {
     /// Bytes of all weights as they are stored.
     let weights: Int
+    /// Whether they are kept as they are stored, whatever the form.
+    private let areQuantized: Bool
     /// Those of them that are tables of embeddings.
     private let tables: Int
     /// Bytes that CPUs hold once more: matrices in the order that products read them in, beside the originals.
@@ -44,6 +46,7 @@ struct ModelMemory: Sendable, Equatable {
         for case .dense(let dense) in checkpoint.modules { weights += dense.weight.bytes.count }
         self.weights = weights
         self.tables = tables
+        areQuantized = checkpoint.quantization != nil
     }
 
     /// A model of any tensors.
@@ -54,6 +57,7 @@ struct ModelMemory: Sendable, Equatable {
     init(_ file: ONNXFile, itemBytes: Int, batch: Int) {
         weights = ([file.path] + file.externalFiles).reduce(0) { $0 + Self.size($1) }
         tables = 0
+        areQuantized = false
         // Which weights are packed once more is known to the engine alone.
         packedBeside = weights
         workingBytesPerToken = Double(itemBytes)
@@ -64,7 +68,7 @@ struct ModelMemory: Sendable, Equatable {
     /// Bytes of the weights as `form` keeps them, for weights that are stored in fp32: int8 with its scales, int4 with a scale for each
     /// block of 32 and tables as they are.
     private func weightBytes(_ form: ServedForm) -> Int {
-        guard form.form != nil else { return weights }
+        guard form.form != nil, !areQuantized else { return weights }
         switch form.precision {
         case .fp32, .auto: return weights
         case .fp16, .bf16: return weights / 2

@@ -1,5 +1,6 @@
 package import ApusCheckpoint
 package import ApusErrors
+package import ApusTensor
 package import ApusTokenizers
 
 /// A model whose forms are measured.
@@ -16,6 +17,17 @@ package struct PrecisionSubject: Sendable {
         self.tokenizer = tokenizer
         self.weights = weights
         self.files = files
+    }
+
+    /// What is computed where `asked` is asked for: weights that were quantised before have one precision. Throws `unsupported_precision` for another.
+    package func precision(_ asked: Precision) throws(ApusError) -> Precision {
+        guard let stored = checkpoint.quantization else { return asked }
+        guard asked == .auto || asked == stored else {
+            throw ApusError(
+                .unsupportedPrecision, "the model's weights were quantised to \(stored.rawValue), \(asked.rawValue) is not available",
+                place: checkpoint.name, advice: "Use --precision \(stored.rawValue) or auto, or the model that they were quantised from")
+        }
+        return stored
     }
 
     /// The same; nil for a network that comes as a file, which has one form only.

@@ -49,7 +49,7 @@ package struct PrecisionTrials: Sendable {
         for subject: PrecisionSubject, on member: FleetPlan.Member, _ request: PrecisionRequest
     ) async throws(ApusError) -> PrecisionChoice {
         let device = PrecisionDevice(member, features: features)
-        let precision = request.precision(on: device.id.kind)
+        let precision = try subject.precision(request.precision(on: device.id.kind))
         let forms = try device.forms(precision, floor: request.floor)
         if precision == .fp32, forms.count == 1, let only = forms.first {
             return PrecisionChoice(unmeasured: only, floor: request.floor(of: .fp32), reason: "there is one way to compute in fp32 here")
