@@ -19,9 +19,10 @@ package enum BlockQuantization {
             let values = UnsafeBufferPointer(rebasing: row[(block * blockSize)..<min(row.count, (block + 1) * blockSize)])
             guard let scale = scale(of: values) else { return false }
             scales[block] = scale
+            let inverse = scale == 0 ? 0 : 1 / scale
             for byte in 0..<blockBytes {
-                let low = nibble(2 * byte < values.count ? values[2 * byte] : 0, scale)
-                let high = nibble(2 * byte + 1 < values.count ? values[2 * byte + 1] : 0, scale)
+                let low = nibble(2 * byte < values.count ? values[2 * byte] : 0, inverse)
+                let high = nibble(2 * byte + 1 < values.count ? values[2 * byte + 1] : 0, inverse)
                 target[block * blockBytes + byte] = low | high << 4
             }
         }
@@ -41,11 +42,12 @@ package enum BlockQuantization {
         let widest = extreme / -zero
         guard abs(widest) >= .leastNormalMagnitude else { return 0 }
         var best = (scale: widest, error: Float.infinity)
-        for step in 0...candidates {
-            let scale = widest * (1 - Float(step) * candidateStep)
+        for candidate in 0...candidates {
+            let scale = widest * (1 - Float(candidate) * candidateStep)
+            let inverse = 1 / scale
             var error: Float = 0
             for value in values {
-                let difference = value - (Float(nibble(value, scale)) - zero) * scale
+                let difference = value - step(value, inverse) * scale
                 error += difference * difference
             }
             if error < best.error { best = (scale, error) }
@@ -56,9 +58,14 @@ package enum BlockQuantization {
     private static let candidates = 6
     private static let candidateStep: Float = 0.03
 
-    private static func nibble(_ value: Float, _ scale: Float) -> UInt8 {
-        guard scale != 0 else { return UInt8(zero) }
-        return UInt8(max(0, min(15, (value / scale).rounded(.toNearestOrEven) + zero)))
+    /// The integer nearest to `value · inverse` in -8 … 7. Adding and subtracting 1.5 · 2²³ rounds a small number, ties to even, in
+    /// instructions that every CPU has.
+    private static func step(_ value: Float, _ inverse: Float) -> Float {
+        max(-zero, min(zero - 1, value * inverse)) + 0x1.8p23 - 0x1.8p23
+    }
+
+    private static func nibble(_ value: Float, _ inverse: Float) -> UInt8 {
+        UInt8(truncatingIfNeeded: Int32(step(value, inverse) + zero))
     }
 
     /// Computes the values of `rows` of a matrix with `columns` columns into `target`.

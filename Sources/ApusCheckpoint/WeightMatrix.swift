@@ -50,6 +50,9 @@ extension WeightMatrix {
     /// Elements that are converted at a time: they stay in a core's second-level cache.
     private static let blockElements = 1 << 16
 
+    /// Bytes of the file that stay in memory while a matrix is read.
+    private static let keptBytes = 4 << 20
+
     /// Rows that are converted at a time.
     var rowsAtATime: Int { max(1, Self.blockElements / max(1, columns)) }
 
@@ -61,6 +64,7 @@ extension WeightMatrix {
         let buffer = UnsafeMutableBufferPointer<Float>.allocate(capacity: min(step, rows) * columns)
         defer { buffer.deallocate() }
         var first = 0
+        var released = 0
         while first < rows {
             let last = min(rows, first + step)
             let block = UnsafeMutableBufferPointer(rebasing: buffer[0..<((last - first) * columns)])
@@ -74,6 +78,11 @@ extension WeightMatrix {
             }
             try body(first, UnsafeBufferPointer(block))
             first = last
+            let read = values.bytes.count / max(1, rows) * last
+            if read - released >= Self.keptBytes {
+                values.owner.releasePages(of: UnsafeRawBufferPointer(rebasing: values.bytes[released..<read]))
+                released = read
+            }
         }
     }
 
