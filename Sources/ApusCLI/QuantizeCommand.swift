@@ -57,6 +57,7 @@ struct QuantizeCommand: AsyncParsableCommand {
             progress.update(done: total > 0 ? Int(100 * Double(done) / Double(total)) : 100)
         }
         progress.finish()
+        if let cosine = choice.figures?.cosine { try QuantizationRecord.write(cosine: cosine, sourceSHA256: subject.weights, into: into) }
         try report(from: Installation.weightBytes(directory), to: Installation.weightBytes(into), choice)
     }
 

@@ -43,6 +43,13 @@ package struct PrecisionChoice: Sendable, Equatable {
             self.outcome = outcome
         }
 
+        /// The same, its cosine at most `cosine`.
+        func bounded(by cosine: Double) -> Candidate {
+            guard var figures else { return self }
+            figures.cosine = min(figures.cosine, cosine)
+            return Candidate(form, .measured(figures))
+        }
+
         package var figures: Figures? {
             if case .measured(let figures) = outcome { figures } else { nil }
         }

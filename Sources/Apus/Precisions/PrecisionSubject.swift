@@ -19,6 +19,11 @@ package struct PrecisionSubject: Sendable {
         self.files = files
     }
 
+    /// Of quantised weights, the lowest cosine to those that they were made from, as far as it is known.
+    var recordedCosine: Double? {
+        checkpoint.quantization == nil ? nil : QuantizationRecord.cosine(in: checkpoint.directory)
+    }
+
     /// What is computed where `asked` is asked for: weights that were quantised before have one precision. Throws `unsupported_precision` for another.
     package func precision(_ asked: Precision) throws(ApusError) -> Precision {
         guard let stored = checkpoint.quantization else { return asked }

@@ -60,6 +60,7 @@ package struct PrecisionTrials: Sendable {
         if candidates.count < forms.count {
             candidates = try await measure(forms, subject, member, key)
         }
+        if let recorded = subject.recordedCosine { candidates = candidates.map { $0.bounded(by: recorded) } }
         return try PrecisionChoice(candidates, asked: precision, request, on: device.id, model: subject.checkpoint.name)
     }
 
