@@ -211,6 +211,13 @@ class Server:
         self.folder.cleanup()
 
 
+def precision(server):
+    """What the server's one model says it runs in; without a flag whatever is fastest on this machine and as good as fp32."""
+    (model,) = server.get("/v1/models").json["data"]
+    assert model["precision"] in ("fp32", "bf16") and model["cosine_to_fp32"] >= 0.9999, model
+    return model["precision"]
+
+
 def vectors(reply):
     """The embeddings of a 200 answer as an array, rows in request order."""
     import numpy as np

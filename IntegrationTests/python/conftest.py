@@ -21,6 +21,14 @@ def server():
 
 
 @pytest.fixture(scope="session")
+def exact():
+    """The same in fp32, for numbers that are compared with the reference's to the last digits."""
+    with apus.Server("--precision", "fp32") as running:
+        yield running
+        assert running.process.poll() is None, running.output()
+
+
+@pytest.fixture(scope="session")
 def golden():
     """Texts, token ids and fp32 vectors of the default model as sentence-transformers computes them."""
     document = json.loads((apus.MINILM / "texts.json").read_text(encoding="utf-8"))

@@ -31,14 +31,14 @@ def one_line_texts(golden, count=None):
 
 
 def test_embed_arguments_print_json_lines(golden):
-    check(lines_of(apus.run("embed", *golden["texts"][:4])), golden, 4)
+    check(lines_of(apus.run("embed", "--precision", "fp32", *golden["texts"][:4])), golden, 4)
 
 
 def test_embed_file_prints_a_line_for_each_line(golden, tmp_path):
     chosen = one_line_texts(golden)
     file = tmp_path / "texts.txt"
     file.write_text("".join(golden["texts"][i] + "\n" for i in chosen), encoding="utf-8")
-    rows = lines_of(apus.run("embed", "--file", file))
+    rows = lines_of(apus.run("embed", "--precision", "fp32", "--file", file))
     cosine, difference = apus.agreement([row["embedding"] for row in rows], golden["embeddings"][chosen])
     assert cosine >= 0.99999 and difference <= 1e-4
 
@@ -47,14 +47,14 @@ def test_embed_file_prints_a_line_for_each_line(golden, tmp_path):
 def test_embed_reads_standard_input(golden, ending):
     separator = ending or "\n"
     texts = separator.join(golden["texts"][:3]) + ending
-    check(lines_of(apus.run("embed", stdin=texts)), golden, 3)
+    check(lines_of(apus.run("embed", "--precision", "fp32", stdin=texts)), golden, 3)
 
 
 def test_embed_writes_npy(golden, tmp_path):
     chosen = one_line_texts(golden)
     file, output = tmp_path / "texts.txt", tmp_path / "vectors.npy"
     file.write_text("".join(golden["texts"][i] + "\n" for i in chosen), encoding="utf-8")
-    result = apus.run("embed", "--file", file, "--output", output)
+    result = apus.run("embed", "--precision", "fp32", "--file", file, "--output", output)
     assert result.returncode == DONE, result.stderr
     assert result.stdout == ""
     array = np.load(output, allow_pickle=False)
@@ -71,13 +71,13 @@ def test_embed_keeps_standard_output_for_data(golden):
 
 def test_embed_with_another_model_by_directory():
     golden = json.loads((apus.TINY / "mpnet-mean-max/golden.json").read_text(encoding="utf-8"))
-    rows = lines_of(apus.run("embed", "--model", apus.TINY / "mpnet-mean-max", *golden["texts"][:5]))
+    rows = lines_of(apus.run("embed", "--precision", "fp32", "--model", apus.TINY / "mpnet-mean-max", *golden["texts"][:5]))
     cosine, difference = apus.agreement([row["embedding"] for row in rows], golden["embeddings"][:5])
     assert cosine >= 0.99999 and difference <= 1e-4
 
 
-def test_embed_precision_fp32_is_the_default(golden):
-    first = lines_of(apus.run("embed", "--precision", "fp32", golden["texts"][0]))
+def test_embed_precision_auto_is_the_default(golden):
+    first = lines_of(apus.run("embed", "--precision", "auto", golden["texts"][0]))
     assert first == lines_of(apus.run("embed", golden["texts"][0]))
 
 

@@ -96,10 +96,10 @@ def test_an_address_in_use_is_told_before_a_worker_is_started():
 
 
 def test_a_model_that_fits_nowhere_ends_the_start_with_the_arithmetic(tmp_path):
-    result = serve("--config", configuration(tmp_path, "devices: {list: 'sim:1', memory_limit_mb: 60}\n"))
+    result = serve("--config", configuration(tmp_path, "devices: {list: 'sim:1', memory_limit_mb: 20}\n"))
     assert result.returncode == FAILED
     line = result.stderr.splitlines()[-1]
-    assert re.search(r"needs \d+ MiB on sim:0: weights \d+ \+ working memory \d+ \+ context \d+; 60 MiB are free", line), line
+    assert re.search(r"needs \d+ MiB on sim:0: weights \d+ \+ working memory \d+ \+ context \d+; 20 MiB are free", line), line
 
 
 def test_devices_of_a_file_that_are_missing_are_a_warning_with_a_fallback(tmp_path):

@@ -25,9 +25,14 @@ def test_one_string(server):
     assert "provenance" not in body
 
 
-def test_golden_vectors(server, golden):
-    cosine, difference = apus.agreement(apus.vectors(server.embed(golden["texts"])), golden["embeddings"])
+def test_golden_vectors(exact, golden):
+    cosine, difference = apus.agreement(apus.vectors(exact.embed(golden["texts"])), golden["embeddings"])
     assert cosine >= COSINE and difference <= DIFFERENCE
+
+
+def test_golden_vectors_in_the_default_precision(server, golden):
+    cosine, _ = apus.agreement(apus.vectors(server.embed(golden["texts"])), golden["embeddings"])
+    assert cosine >= 0.9997
 
 
 def test_usage_counts_the_tokens_that_ran(server, golden):
@@ -49,9 +54,9 @@ def test_order_never_changes_a_vector(server, golden):
     assert np.abs(shuffled - straight[order]).max() <= REPEAT
 
 
-def test_requests_from_many_connections_get_their_own_vectors(server, golden):
+def test_requests_from_many_connections_get_their_own_vectors(exact, golden):
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        rows = list(pool.map(lambda text: apus.vectors(server.embed(text))[0], golden["texts"] * 3))
+        rows = list(pool.map(lambda text: apus.vectors(exact.embed(text))[0], golden["texts"] * 3))
     cosine, difference = apus.agreement(rows, np.tile(golden["embeddings"], (3, 1)))
     assert cosine >= COSINE and difference <= DIFFERENCE
 
@@ -114,7 +119,7 @@ def test_provenance_when_asked(server, golden, ask):
     assert [entry["truncated"] for entry in inputs] == [length > 256 for length in lengths]
     for entry in inputs:
         assert entry["device"].startswith("cpu")
-        assert entry["precision"] == "fp32"
+        assert entry["precision"] == apus.precision(server)
         assert entry["fallback"] == "none"
         assert 1 <= entry["batch_size"] <= len(texts)
         assert entry["padding"] >= 0 and entry["queue_ms"] >= 0 and entry["run_ms"] > 0
@@ -123,7 +128,7 @@ def test_provenance_when_asked(server, golden, ask):
 def test_headers_always_tell_how_it_was_computed(server):
     headers = server.embed(["a", "b"], headers={"x-request-id": "abc-123"}).headers
     assert headers["x-apus-device"].startswith("cpu")
-    assert headers["x-apus-precision"] == "fp32"
+    assert headers["x-apus-precision"] == apus.precision(server)
     assert headers["x-apus-fallback"] == "none"
     assert int(headers["x-apus-batch"]) >= 1
     assert "x-apus-cache" in headers

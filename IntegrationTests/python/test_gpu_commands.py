@@ -90,7 +90,7 @@ def test_info_tells_of_a_plugin_that_does_not_load(tmp_path):
 
 def test_status_of_a_server(pair):
     pair.embed(["one", "two", "three"])
-    apus.eventually(lambda: all(device["memory"] and device["memory"]["allocated_mb"] > 0 for device in devices(pair)))
+    apus.eventually(lambda: all(device["memory"] and device["memory"]["reserved_mb"] > 0 for device in devices(pair)))
     status = document(apus.run("gpu", "status", "--json", "--url", pair.base))
     assert status["server"] == pair.base
     assert [device["device"] for device in status["devices"]] == ["cpu:0", "cpu:1"]
@@ -105,7 +105,7 @@ def test_status_of_a_server(pair):
         assert set(device["memory"]) == {
             "allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct", "promised_mb", "worker_mb"}
         assert device["memory"]["promised_mb"] > 0 and device["memory"]["worker_mb"] > 0
-        assert device["memory"]["total_mb"] >= device["memory"]["reserved_mb"] >= device["memory"]["allocated_mb"] > 0
+        assert device["memory"]["total_mb"] >= device["memory"]["reserved_mb"] >= device["memory"]["allocated_mb"] >= 0
     assert sum(device["sequences"] for device in status["devices"]) >= 3
     table(apus.run("gpu", "status", "--url", pair.base), words=["cpu:0", "cpu:1", "serving", "capacity 100 %", pair.base])
     table(apus.run("gpu", "status", "--url", pair.base + "/"), words=["cpu:1"])
@@ -182,7 +182,7 @@ def test_status_of_the_machine_when_nothing_listens():
 def test_caches_are_cleared_and_steps_are_profiled(pair):
     reply = pair.post("/v1/devices/clear_cache", b"")
     assert reply.status == 200 and [device["device"] for device in reply.json["devices"]] == ["cpu:0", "cpu:1"]
-    assert pair.post("/v1/devices/cpu:1/clear_cache", b"").json["memory"]["allocated_mb"] > 0
+    assert pair.post("/v1/devices/cpu:1/clear_cache", b"").json["memory"]["worker_mb"] > 0
     folder = None
     for device in ("cpu:0", "cpu:1"):
         reply = pair.post(f"/v1/devices/{device}/profile", {"steps": 2})
@@ -219,7 +219,7 @@ def test_benchmark_measures_every_device_against_the_cpu():
     assert [(row["device"], row["batch"]) for row in measured["results"]] == [
         (device, batch) for device in ("cpu", "cpu:0", "cpu:1") for batch in (1, 8)]
     for row in measured["results"]:
-        assert row["latency_ms"] > 0 and row["rounds"] >= 3 and row["precision"] == "fp32"
+        assert row["latency_ms"] > 0 and row["rounds"] >= 3 and row["precision"] in ("fp32", "bf16")
         assert row["texts_per_second"] == pytest.approx(row["batch"] * 1000 / row["latency_ms"])
         cpu = next(other for other in measured["results"] if (other["device"], other["batch"]) == ("cpu", row["batch"]))
         assert row["speedup"] == pytest.approx(cpu["latency_ms"] / row["latency_ms"])

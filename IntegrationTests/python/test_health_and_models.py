@@ -33,7 +33,7 @@ def test_model_list_has_openai_and_own_fields(server):
     assert model["task"] == "embedding"
     assert model["dimensions"] == 384
     assert model["max_tokens"] == 256
-    assert model["precision"] == "fp32"
+    assert model["precision"] == apus.precision(server)
     assert model["devices"] and all(re.fullmatch(r"cpu(:\d+)?", device) for device in model["devices"])
     assert server.get(f"/v1/models/{apus.DEFAULT_MODEL}").json == model
 

@@ -15,9 +15,9 @@ def expected(name):
 
 @pytest.fixture(scope="module")
 def zoo():
-    """One server with every tiny checkpoint and the default model."""
+    """One server with every tiny checkpoint and the default model, in fp32."""
     models = [argument for name in tiny_names() for argument in ("--model", apus.TINY / name)]
-    with apus.Server(*models, "--model", apus.DEFAULT_MODEL) as running:
+    with apus.Server(*models, "--model", apus.DEFAULT_MODEL, "--precision", "fp32") as running:
         yield running
 
 

@@ -7,8 +7,8 @@ import apus
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with openai.OpenAI(base_url=f"{server.base}/v1", api_key="unused", max_retries=0) as made:
+def client(exact):
+    with openai.OpenAI(base_url=f"{exact.base}/v1", api_key="unused", max_retries=0) as made:
         yield made
 
 
