@@ -10,7 +10,7 @@ import Testing
 
     @Test(arguments: TinyCheckpoint.all)
     func vectorsAreThoseOfSentenceTransformers(tiny: TinyCheckpoint) async throws {
-        let embedder = try await Embedder.load(tiny.directory, installation: installation)
+        let embedder = try await Embedder.load(tiny.directory, precision: .fp32, installation: installation)
         let golden = try tiny.golden()
         let vectors = try await embedder.embed(try tiny.texts())
         let (cosine, difference) = agreement(Array(vectors.joined()), golden.vectors)
@@ -38,8 +38,17 @@ import Testing
         #expect(details.map(\.tokens) == [3, 256] && details[1].originalTokens == 1002)
     }
 
+    @Test func theDefaultPrecisionKeepsTheModelsAccuracy() async throws {
+        let texts = ["A bird sleeps while it flies.", "Swifts doze on the wing.", "The invoice is due on Friday."]
+        let chosen = try await Embedder.load(installation: installation)
+        let full = try await Embedder.load(precision: .fp32, installation: installation)
+        #expect(full.precision == .fp32 && chosen.precision != .auto)
+        let (cosine, _) = agreement(Array(try await chosen.embed(texts).joined()), try await full.embed(texts))
+        #expect(cosine >= 0.9999)
+    }
+
     @Test func precisionsThatTheDeviceLacksAreRefused() async {
-        await #expect { try await Embedder.load(precision: .int8, installation: installation) } throws: {
+        await #expect { try await Embedder.load(precision: .fp16, installation: installation) } throws: {
             ($0 as? ApusError)?.code == .unsupportedPrecision
         }
     }

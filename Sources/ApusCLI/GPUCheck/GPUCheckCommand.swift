@@ -50,8 +50,10 @@ struct GPUCheckCommand: AsyncParsableCommand {
         var machine = [("engine", "ONNX Runtime \(engine.version) with \(engine.providers.joined(separator: ", "))")]
         machine += members.map { ("\($0.settings.device)", $0.facts) }
         let result = try await check.run(members, machine: machine)
-        try Terminal.standardOutput(result.markdown)
-        if let report { try Data(result.markdown.utf8).write(to: URL(fileURLWithPath: report)) }
+        // Once: it tells the time.
+        let markdown = result.markdown
+        try Terminal.standardOutput(markdown)
+        if let report { try Data(markdown.utf8).write(to: URL(fileURLWithPath: report)) }
         if result.hasFailed { throw ExitCode(ApusCommand.ExitStatus.failed.rawValue) }
     }
 }
