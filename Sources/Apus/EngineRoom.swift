@@ -152,16 +152,7 @@ package final class EngineRoom: Sendable {
     func withReferenceExecutor<Value: Sendable>(
         _ body: (any Executor) async throws(ApusError) -> Value
     ) async throws(ApusError) -> Value {
-        let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
-        let executor = try await source.executor(settings, faults: nil) { _, _ in }
-        let result: Result<Value, ApusError>
-        do throws(ApusError) {
-            result = .success(try await body(executor))
-        } catch {
-            result = .failure(error)
-        }
-        await executor.shutdown()
-        return try result.get()
+        try await source.withExecutor(ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary), body)
     }
 
     /// Pooling that leaves a prompt's tokens out needs to know where it ends, which the graphs do not.

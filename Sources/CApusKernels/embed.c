@@ -6,33 +6,8 @@
 /// Rows that are summed and then normalised while they are in the first-level cache.
 #define ROWS 8
 
-#define LANES 4
-#define TARGET
-#define NAME(f) f##_x4
-#include "embed_lanes.h"
-#undef LANES
-#undef TARGET
-#undef NAME
-
-#if defined(__x86_64__)
-
-#define LANES 8
-#define TARGET __attribute__((target("avx2,fma")))
-#define NAME(f) f##_x8
-#include "embed_lanes.h"
-#undef LANES
-#undef TARGET
-#undef NAME
-
-#define LANES 16
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
-#define NAME(f) f##_x16
-#include "embed_lanes.h"
-#undef LANES
-#undef TARGET
-#undef NAME
-
-#endif
+#define ROWS_TEMPLATE "embed_lanes.h"
+#include "every_width.h"
 
 typedef void (*adder)(const apus_table_view *, int64_t, int, float *);
 

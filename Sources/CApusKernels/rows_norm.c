@@ -4,33 +4,8 @@
 
 #include <math.h>
 
-#define LANES 4
-#define TARGET
-#define NAME(f) f##_x4
-#include "norm_lanes.h"
-#undef LANES
-#undef TARGET
-#undef NAME
-
-#if defined(__x86_64__)
-
-#define LANES 8
-#define TARGET __attribute__((target("avx2,fma")))
-#define NAME(f) f##_x8
-#include "norm_lanes.h"
-#undef LANES
-#undef TARGET
-#undef NAME
-
-#define LANES 16
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma")))
-#define NAME(f) f##_x16
-#include "norm_lanes.h"
-#undef LANES
-#undef TARGET
-#undef NAME
-
-#endif
+#define ROWS_TEMPLATE "norm_lanes.h"
+#include "every_width.h"
 
 void apus_norm_rows(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon, int64_t m, int64_t h,
                     float *y) {

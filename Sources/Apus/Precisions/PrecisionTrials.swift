@@ -81,7 +81,7 @@ package struct PrecisionTrials: Sendable {
         let trial = try await PrecisionTrial(subject, onCPU: PrecisionDevice(member, features: features).computesOnCPU) {
             body throws(ApusError) in
             let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
-            return try await with(settings) { executor throws(ApusError) in try await body(executor) }
+            return try await source.withExecutor(settings) { executor throws(ApusError) in try await body(executor) }
         }
         var candidates: [NetworkForm: PrecisionChoice.Candidate] = [:]
         var isLasting = true
@@ -91,7 +91,7 @@ package struct PrecisionTrials: Sendable {
             guard candidates[form]?.figures != nil || candidates[form] == nil else { continue }
             let before = candidates[form]?.figures
             do throws(ApusError) {
-                let figures = try await with(member.settings) { executor throws(ApusError) in
+                let figures = try await source.withExecutor(member.settings) { executor throws(ApusError) in
                     try await trial.run(form, on: executor, optimization, time: Self.time)
                 }
                 candidates[form] = .init(form, .measured(figures.best(with: before)))
@@ -105,20 +105,6 @@ package struct PrecisionTrials: Sendable {
         let measured = forms.compactMap { candidates[$0] }
         if isLasting { store.store(measured, key) }
         return measured
-    }
-
-    private func with<Value: Sendable>(
-        _ settings: ExecutorSettings, _ body: (any Executor) async throws(ApusError) -> Value
-    ) async throws(ApusError) -> Value {
-        let executor = try await source.executor(settings, faults: nil) { _, _ in }
-        let result: Result<Value, ApusError>
-        do throws(ApusError) {
-            result = .success(try await body(executor))
-        } catch {
-            result = .failure(error)
-        }
-        await executor.shutdown()
-        return try result.get()
     }
 }
 
