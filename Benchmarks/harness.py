@@ -49,11 +49,11 @@ def json_lines(command, **options):
     return [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
 
 
-def apus_in_process(corpus, passes=1):
+def apus_in_process(corpus, passes=1, precision="fp32", model=MODEL_DIRECTORY):
     """Texts per second of each pass of the library in its own process."""
     if not EMBED_BENCHMARK.exists():
         sys.exit(f"{EMBED_BENCHMARK} is missing; run: swift build -c release --product EmbedBenchmark")
-    rows = json_lines([EMBED_BENCHMARK, "--model", MODEL_DIRECTORY, "--file", text_file(corpus), "--passes", passes])
+    rows = json_lines([EMBED_BENCHMARK, "--model", model, "--file", text_file(corpus), "--passes", passes, "--precision", precision])
     return [row["texts_per_second"] for row in rows if "texts_per_second" in row]
 
 

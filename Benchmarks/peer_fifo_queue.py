@@ -19,7 +19,7 @@ import numpy as np
 
 from harness import MAX_TOKENS, MODEL_DIRECTORY, THREADS
 
-from peer_onnxruntime import DIMENSIONS, export
+from peer_encoder import DIMENSIONS, export
 
 
 class FirstInFirstOut:

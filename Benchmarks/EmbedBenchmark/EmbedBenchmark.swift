@@ -13,7 +13,7 @@ import Foundation
 
 /// Measures Apus in process, without a server. Prints one JSON object a line.
 ///
-///     EmbedBenchmark --model DIR --file TEXTS [--passes N] [--lanes N] [--worker APUS] [--token-budget N] [--max-batch N]
+///     EmbedBenchmark --model DIR --file TEXTS [--passes N] [--lanes N] [--worker APUS] [--token-budget N] [--max-batch N] [--precision P]
 ///     EmbedBenchmark --model DIR --latency TEXT
 @main
 struct EmbedBenchmark {
@@ -42,7 +42,8 @@ struct EmbedBenchmark {
         let policy = try BatchPolicy(
             tokenBudget: options.tokenBudget, maxBatchSize: options.maxBatch ?? BatchPolicy.defaultMaxBatchSize,
             maxQueue: .seconds(3600))
-        let model = try await room.load(directory: options.model, policy: policy)
+        let model = try await room.load(
+            directory: options.model, precision: PrecisionRequest(options.precision), policy: policy)
         _ = try await model.embedder.embed(lines.prefix(64).map { .text($0) })
         for _ in 0..<options.passes {
             let started = ContinuousClock.now
@@ -81,6 +82,7 @@ struct EmbedBenchmark {
         var passes = 1
         var repetitions = 1000
         var lanes: Int?
+        var precision = Precision.fp32
         /// The executable of worker processes; nil runs in this process.
         var worker: String?
         var tokenBudget: Int?
@@ -95,6 +97,7 @@ struct EmbedBenchmark {
                 case "--file": file = value
                 case "--worker": worker = value
                 case "--latency": latencyText = value
+                case "--precision": precision = try Self.precision(value)
                 case "--passes": passes = try Self.count(name, value)
                 case "--repetitions": repetitions = try Self.count(name, value)
                 case "--lanes": lanes = try Self.count(name, value)
@@ -104,6 +107,11 @@ struct EmbedBenchmark {
                 }
             }
             guard file != nil || latencyText != nil else { throw ApusError(.invalidValue, "--file or --latency is needed") }
+        }
+
+        private static func precision(_ value: String) throws -> Precision {
+            guard let precision = Precision(rawValue: value) else { throw ApusError(.invalidValue, "\(value) is not a precision") }
+            return precision
         }
 
         private static func count(_ name: String, _ value: String) throws -> Int {
