@@ -63,7 +63,8 @@ let package = Package(
         room("ApusORT", ["ApusErrors", "ApusTensor", "CApusOps", "COnnxRuntime", .logging]),
         room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
         .target(name: "CApusKernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
-        .target(name: "CApusOps", dependencies: ["COnnxRuntime", "CApusKernels"]),
+        .target(name: "CApusCollectives"),
+        .target(name: "CApusOps", dependencies: ["COnnxRuntime", "CApusKernels", "CApusCollectives"]),
         .target(name: "CApusProcess"),
         room("ApusWorkers", ["ApusErrors", "ApusTensor", "ApusJSON", "ApusExecution", "CApusProcess"]),
         room("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "CApusKernels", .crypto]),
@@ -138,6 +139,8 @@ let package = Package(
             ],
             path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),
         .executableTarget(name: "KernelBenchmark", dependencies: ["CApusKernels"], path: "Benchmarks/KernelBenchmark"),
+        .executableTarget(name: "SumBenchmark", dependencies: ["CApusCollectives"], path: "Benchmarks/SumBenchmark"),
+        tests("CApusCollectives", ["CApusCollectives"]),
         tests("CApusKernels", ["CApusKernels"]),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
         tests(

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "CApusCollectives.h"
 #include "operator.h"
 
 OrtStatus *apus_status(const OrtApi *api, const char *format, ...) {
@@ -44,6 +45,19 @@ static OrtStatus *read_number(const OrtApi *api, const OrtKernelInfo *info, cons
     return apus_status(api, "attribute '%s' cannot be %g", attribute, (double)*value);
 }
 
+static OrtStatus *read_group(const OrtApi *api, const OrtKernelInfo *info, ApusAttributes *attributes) {
+    size_t size = sizeof attributes->group;
+    OrtStatus *status = OrtKernelInfoGetAttribute_string(api, info, "group", attributes->group, &size);
+    if (status == NULL) status = OrtKernelInfoGetAttribute_int64(api, info, "rank", &attributes->rank);
+    if (status == NULL) status = OrtKernelInfoGetAttribute_int64(api, info, "ranks", &attributes->ranks);
+    if (status != NULL) return status;
+    if (attributes->ranks < 1 || attributes->ranks > APUS_MOST_RANKS) {
+        return apus_status(api, "attribute 'ranks' cannot be %lld, 1 to %d ranks can add up", (long long)attributes->ranks, APUS_MOST_RANKS);
+    }
+    if (attributes->rank >= 0 && attributes->rank < attributes->ranks) return NULL;
+    return apus_status(api, "attribute 'rank' cannot be %lld among %lld ranks", (long long)attributes->rank, (long long)attributes->ranks);
+}
+
 OrtStatus *apus_read_attributes(const OrtApi *api, const OrtKernelInfo *info, unsigned wanted, ApusAttributes *attributes) {
     OrtStatus *status = NULL;
     size_t choice = 0;
@@ -70,5 +84,5 @@ OrtStatus *apus_read_attributes(const OrtApi *api, const OrtKernelInfo *info, un
         if (status != NULL) return status;
         attributes->mode = (int)choice;
     }
-    return NULL;
+    return wanted & ApusGroup ? read_group(api, info, attributes) : NULL;
 }

@@ -163,8 +163,8 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
     }
 
 static const ApusCustomOp operators[] = {
-    {TABLE, &apus_embed_operator}, {TABLE, &apus_feed_forward_operator}, {TABLE, &apus_linear_operator},
-    {TABLE, &apus_pool_operator},  {TABLE, &apus_self_attention_operator},
+    {TABLE, &apus_all_reduce_operator}, {TABLE, &apus_embed_operator}, {TABLE, &apus_feed_forward_operator},
+    {TABLE, &apus_linear_operator},     {TABLE, &apus_pool_operator},  {TABLE, &apus_self_attention_operator},
 };
 
 OrtStatus *ApusOpsCreateDomain(const OrtApi *api, OrtCustomOpDomain **domain) {

@@ -35,7 +35,12 @@ enum {
     ApusHeads = 4,
     ApusActivation = 8,
     ApusMode = 16,
+    /// ``ApusAttributes/group``, ``ApusAttributes/rank`` and ``ApusAttributes/ranks``.
+    ApusGroup = 32,
 };
+
+/// Bytes of a group's name with its terminating NUL; a longer one is refused.
+enum { ApusGroupBytes = 256 };
 
 typedef struct ApusAttributes {
     float epsilon;
@@ -43,6 +48,9 @@ typedef struct ApusAttributes {
     int64_t heads;
     apus_activation activation;
     int mode;
+    char group[ApusGroupBytes];
+    int64_t rank;
+    int64_t ranks;
 } ApusAttributes;
 
 typedef struct ApusRun ApusRun;
@@ -56,6 +64,7 @@ typedef struct ApusOperator {
     OrtStatus *_Nullable (*_Nonnull compute)(ApusRun *);
 } ApusOperator;
 
+extern const ApusOperator apus_all_reduce_operator;
 extern const ApusOperator apus_embed_operator;
 extern const ApusOperator apus_feed_forward_operator;
 extern const ApusOperator apus_linear_operator;
@@ -120,6 +129,9 @@ OrtStatus *_Nullable apus_run_starts(const ApusRun *run, size_t index, int64_t r
 
 /// The output of `rows` × `columns` floats.
 OrtStatus *_Nullable apus_run_output(ApusRun *run, int64_t rows, int64_t columns, float *_Nullable *_Nonnull output);
+
+/// The output in the shape of an input, with so many floats.
+OrtStatus *_Nullable apus_run_output_like(ApusRun *run, size_t index, float *_Nullable *_Nonnull output, size_t *count);
 
 /// `bytes` of memory on a 64-byte border, until the end of the run; once a run.
 OrtStatus *_Nullable apus_run_scratch(ApusRun *run, size_t bytes, void *_Nullable *_Nonnull scratch);

@@ -100,6 +100,26 @@ OrtStatus *apus_run_output(ApusRun *run, int64_t rows, int64_t columns, float **
     return OrtGetTensorMutableData(api, value, (void **)output);
 }
 
+OrtStatus *apus_run_output_like(ApusRun *run, size_t index, float **output, size_t *count) {
+    const OrtApi *api = run->kernel->api;
+    const ApusTensor *tensor = &run->inputs[index];
+    *count = 1;
+    for (size_t axis = 0; axis < tensor->rank; axis++) {
+        int64_t size = tensor->dimensions[axis];
+        if (size < 0 || __builtin_mul_overflow(*count, (size_t)size, count)) {
+            return apus_run_status(run, "input '%s' has an impossible shape", input_at(run, index)->name);
+        }
+    }
+    OrtValue *value = NULL;
+    // A tensor without dimensions has no list of them, and the engine wants one.
+    static const int64_t nothing = 0;
+    OrtStatus *status = OrtKernelContext_GetOutput(api, run->context, 0, tensor->dimensions != NULL ? tensor->dimensions : &nothing,
+                                                   tensor->rank, &value);
+    if (status != NULL) return status;
+    if (value == NULL) return apus_run_status(run, "nobody wants the output");
+    return OrtGetTensorMutableData(api, value, (void **)output);
+}
+
 OrtStatus *apus_run_scratch(ApusRun *run, size_t bytes, void **scratch) {
     static const uintptr_t border = 64;
     size_t with_border = 0;
