@@ -40,5 +40,7 @@ extension ApusError.Code {
     public static let engineFailure = Self(rawValue: "engine_failure")
     public static let outOfMemory = Self(rawValue: "out_of_memory")
     public static let unsupportedPrecision = Self(rawValue: "unsupported_precision")
+    /// A model cannot be laid out as asked: sizes do not divide, or the parts do not make up the whole.
+    public static let unsupportedPlan = Self(rawValue: "unsupported_plan")
     public static let wrongAnswer = Self(rawValue: "wrong_answer")
 }

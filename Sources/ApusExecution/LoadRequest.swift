@@ -36,8 +36,9 @@ package struct LoadRequest: Sendable, Equatable {
 
 /// What is made of a checkpoint.
 package enum CheckpointPart: Sendable, Equatable {
-    /// The whole encoder, the modules behind it included: packed tokens in, one vector for each sequence out.
-    case network(NetworkForm)
+    /// The encoder, the modules behind it included: packed tokens in, one vector for each sequence out. Of a slice, only what it has of
+    /// that; nil for the whole.
+    case network(NetworkForm, NetworkSlice? = nil)
     /// Only the modules: padded token states of this width in, one vector for each sequence out.
     case pooling(width: Int)
 }

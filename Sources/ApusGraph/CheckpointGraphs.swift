@@ -11,11 +11,11 @@ package struct CheckpointGraphs: GraphSource {
         let checkpoint = try Checkpoint(directory: directory)
         let graph: GraphDescription
         switch part {
-        case .network(let form):
+        case .network(let form, let slice):
             guard case .encoder(let configuration, let weights) = checkpoint.source else {
                 throw ApusError(.unsupportedModel, "this checkpoint is an ONNX file, its network is not written by Apus", place: directory)
             }
-            graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, form: form)
+            graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, form: form, slice: slice)
         case .pooling(let width):
             graph = try PoolingGraph.describe(width: width, checkpoint.modules)
         }

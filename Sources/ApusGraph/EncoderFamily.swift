@@ -10,8 +10,8 @@ protocol EncoderFamily {
 
     /// The normalised sum of the embeddings, `[T, H]`.
     func embeddings(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value
-    /// Added to every layer's attention scores, `[1, heads, S, S]`; nil for families without it.
-    func relativeBias(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value?
+    /// Added to every layer's attention scores, `[1, heads, S, S]` for the heads of these numbers; nil for families without it.
+    func relativeBias(_ writer: inout GraphWriter, heads: Range<Int>) throws(ApusError) -> GraphWriter.Value?
     func layer(_ index: Int) throws(ApusError) -> EncoderLayer
 }
 
@@ -37,7 +37,7 @@ extension EncoderFamily {
                 norm: try norm("embeddings.LayerNorm")))
     }
 
-    func relativeBias(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value? { nil }
+    func relativeBias(_ writer: inout GraphWriter, heads: Range<Int>) throws(ApusError) -> GraphWriter.Value? { nil }
 
     func tensor(_ name: String) throws(ApusError) -> TensorView {
         guard let view = weights[name] else {

@@ -1,17 +1,24 @@
 package import ApusCheckpoint
 package import ApusErrors
 package import ApusExecution
+import ApusTensor
 
 /// Describes sentence encoders: packed tokens in, one vector for each sequence out.
 package enum EncoderGraph {
     /// The name of the result, `[B, D]` fp32.
     package static let output = "embeddings"
+    /// What a slice without embeddings begins with: the states of the batch's tokens in the packed order, `[T, H]` fp32.
+    package static let hiddenInput = "hidden"
+    /// What a slice without head ends with, `[T, H]` fp32. Another name, because one graph may have both.
+    package static let hiddenOutput = "hidden_out"
 
-    /// The whole network of a checkpoint, pooling and the modules after it included.
+    /// The network of a checkpoint, pooling and the modules after it included, or a slice of it, which reads no other weights than its own.
     ///
-    /// Throws `unsupported_model` for an architecture or a head size that the operators cannot run.
+    /// Throws `unsupported_model` for an architecture or a head size that the operators cannot run, and `unsupported_plan` for a slice that
+    /// this network cannot be cut into.
     package static func describe(
-        _ encoder: EncoderConfiguration, _ weights: WeightStore, _ modules: [SentenceModule], form: NetworkForm
+        _ encoder: EncoderConfiguration, _ weights: WeightStore, _ modules: [SentenceModule], form: NetworkForm,
+        slice: NetworkSlice? = nil
     ) throws(ApusError) -> GraphDescription {
         guard encoder.headSize % 8 == 0 else {
             throw ApusError(
@@ -23,6 +30,8 @@ package enum EncoderGraph {
                 .unsupportedModel, "\(buckets) buckets of relative positions are not supported, up to \(RelativeBuckets.largestCount) are",
                 place: "config.json: relative_attention_num_buckets")
         }
+        let slice = slice ?? .whole(layerCount: encoder.layers)
+        let shard = try encoder.shard(slice, form)
         var writer = GraphWriter(form)
         let family: any EncoderFamily =
             switch encoder.family {
@@ -30,14 +39,27 @@ package enum EncoderGraph {
             case .distilBert: DistilBERTFamily(encoder: encoder, weights: weights)
             case .mpnet: MPNetFamily(encoder: encoder, weights: weights)
             }
-        let embedded = try family.embeddings(&writer)
-        let bias = try family.relativeBias(&writer)
-        let heads = GraphWriter.Heads(count: encoder.heads, size: encoder.headSize, relativeBias: bias)
-        var hidden = embedded
-        for index in 0..<encoder.layers {
-            hidden = try writer.encoderLayer(hidden, try family.layer(index), heads, encoder.activation)
+        var hidden =
+            slice.hasEmbeddings ? try family.embeddings(&writer) : writer.hiddenStates(width: encoder.hiddenSize)
+        if !slice.layers.isEmpty {
+            let bias = try family.relativeBias(&writer, heads: shard?.heads ?? 0..<encoder.heads)
+            let heads = GraphWriter.Heads(count: shard?.heads.count ?? encoder.heads, size: encoder.headSize, relativeBias: bias)
+            for index in slice.layers {
+                let layer = try family.layer(index)
+                hidden =
+                    if let shard {
+                        try writer.shardedLayer(hidden, layer, heads, encoder.activation, shard)
+                    } else {
+                        try writer.encoderLayer(hidden, layer, heads, encoder.activation)
+                    }
+            }
         }
-        try writer.sentenceModules(writer.widened(hidden), width: encoder.hiddenSize, modules)
+        let widened = writer.widened(hidden)
+        if slice.hasHead {
+            try writer.sentenceModules(widened, width: encoder.hiddenSize, modules)
+        } else {
+            writer.output(widened, named: hiddenOutput, .float32, [.symbolic("T"), .fixed(encoder.hiddenSize)])
+        }
         return writer.graph
     }
 

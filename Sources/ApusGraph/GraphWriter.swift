@@ -109,6 +109,12 @@ struct GraphWriter {
         return inActivationType(Value(name: view.name), from: view.elementType)
     }
 
+    /// The states that the slice before this one ended with, in the type of activations.
+    mutating func hiddenStates(width: Int) -> Value {
+        inActivationType(
+            input(EncoderGraph.hiddenInput, .float32, [.symbolic("T"), .fixed(width)]), from: .float32)
+    }
+
     /// The same for a matrix. Quantised ones are computed as fp32.
     mutating func matrix(_ matrix: WeightMatrix) throws(ApusError) -> Value {
         if case .floats(let view) = matrix.storage { return weight(view) }

@@ -7,8 +7,8 @@ struct MPNetFamily: EncoderFamily {
     let encoder: EncoderConfiguration
     let weights: WeightStore
 
-    func relativeBias(_ writer: inout GraphWriter) throws(ApusError) -> GraphWriter.Value? {
-        let table = writer.weight(try tensor("encoder.relative_attention_bias.weight"))
+    func relativeBias(_ writer: inout GraphWriter, heads: Range<Int>) throws(ApusError) -> GraphWriter.Value? {
+        let table = try writer.columns(heads, of: try matrix("encoder.relative_attention_bias.weight"))
         let biases = writer.apply("Gather", [table, writer.encoderInput(.positionBuckets)])
         let byHead = writer.apply("Transpose", [biases], ["perm": .ints([2, 0, 1])])
         return writer.apply("Unsqueeze", [byHead, writer.literal([0])])

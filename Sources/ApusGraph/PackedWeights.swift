@@ -1,6 +1,7 @@
 import ApusCheckpoint
 import ApusErrors
 import ApusExecution
+import ApusTensor
 import CApusKernels
 
 /// Weights on their way from the checkpoint into the memory that a graph's constants borrow: converted some rows at a time, so that a
@@ -68,6 +69,37 @@ enum PackedWeights {
         let block = try HostBlock(byteCount: size, name: matrix.name)
         try matrix.readRows { first, values throws(ApusError) in
             block.write(UnsafeRawBufferPointer(values), at: first * matrix.columns * MemoryLayout<Float>.stride)
+        }
+        matrix.releasePages()
+        return ConstantBytes(block.bytes, owner: block)
+    }
+
+    /// Some columns of a matrix, `[rows, range]`: floating-point elements as the file has them, quantised ones as fp32.
+    static func columns(_ range: Range<Int>, of matrix: WeightMatrix) throws(ApusError) -> ConstantBytes {
+        guard range.lowerBound >= 0, range.upperBound <= matrix.columns else {
+            throw ApusError(
+                .invalidCheckpoint, "columns \(range.lowerBound) to \(range.upperBound) are outside the matrix's \(matrix.columns)",
+                place: matrix.values.place)
+        }
+        if case .floats(let view) = matrix.storage {
+            let size = view.elementType.byteCount
+            let block = try HostBlock(byteCount: matrix.rows * range.count * size, name: matrix.name)
+            for row in 0..<matrix.rows {
+                let start = (row * matrix.columns + range.lowerBound) * size
+                block.write(
+                    UnsafeRawBufferPointer(rebasing: view.bytes[start..<(start + range.count * size)]), at: row * range.count * size)
+            }
+            matrix.releasePages()
+            return ConstantBytes(block.bytes, owner: block)
+        }
+        let size = range.count * MemoryLayout<Float>.stride
+        let block = try HostBlock(byteCount: matrix.rows * size, name: matrix.name)
+        try matrix.readRows { first, values throws(ApusError) in
+            for row in 0..<(values.count / matrix.columns) {
+                let start = row * matrix.columns
+                let part = UnsafeBufferPointer(rebasing: values[(start + range.lowerBound)..<(start + range.upperBound)])
+                block.write(UnsafeRawBufferPointer(part), at: (first + row) * size)
+            }
         }
         matrix.releasePages()
         return ConstantBytes(block.bytes, owner: block)

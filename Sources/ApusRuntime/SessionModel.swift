@@ -26,7 +26,7 @@ final class SessionModel: LoadedModel {
             optimization: request.optimization.level)
         switch request.source {
         case .checkpoint(let directory, let part):
-            if case .network(let form) = part { try form.requireKernels(on: settings.device) }
+            if case .network(let form, _) = part { try form.requireKernels(on: settings.device) }
             let described = try graphs.graph(directory: directory, part)
             session = try described.graph.lowered(engine, options: options)
             described.loaded()

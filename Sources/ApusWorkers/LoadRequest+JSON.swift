@@ -44,9 +44,13 @@ extension LoadRequest {
         case .checkpoint(let directory, let part):
             json.member("checkpoint", directory)
             switch part {
-            case .network(let form):
+            case .network(let form, let slice):
                 json.member("style", form.style.rawValue)
                 json.member("precision", form.precision.rawValue)
+                if let slice {
+                    json.key("slice")
+                    slice.write(to: &json)
+                }
             case .pooling(let width): json.member("pooling_width", width)
             }
         }
@@ -61,8 +65,33 @@ extension LoadRequest {
             source = .checkpoint(directory: try json.string("checkpoint"), .pooling(width: width))
         } else {
             let form = try NetworkForm(try json.choice("style"), try json.choice("precision"))
-            source = .checkpoint(directory: try json.string("checkpoint"), .network(form))
+            var slice: NetworkSlice?
+            if let part = try json.optionalReader("slice") { slice = try NetworkSlice(reading: part) }
+            source = .checkpoint(directory: try json.string("checkpoint"), .network(form, slice))
         }
         self.init(name: try json.string("name"), source: source, optimization: try json.choice("optimization"))
+    }
+}
+
+extension NetworkSlice {
+    package func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("first_layer", layers.lowerBound)
+        json.member("end_layer", layers.upperBound)
+        json.member("layer_count", layerCount)
+        json.member("rank", rank)
+        json.member("ranks", ranks)
+        json.member("group", group)
+        json.endObject()
+    }
+
+    package init(reading json: JSONReader) throws(ApusError) {
+        let (first, end) = (try json.integer("first_layer"), try json.integer("end_layer"))
+        guard first <= end else {
+            throw ApusError(.unsupportedPlan, "layer \(first) is behind layer \(end)", place: json.place(of: "first_layer"))
+        }
+        try self.init(
+            layers: first..<end, layerCount: try json.integer("layer_count"), rank: try json.integer("rank"),
+            ranks: try json.integer("ranks"), group: try json.string("group"))
     }
 }
