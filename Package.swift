@@ -187,7 +187,7 @@ let package = Package(
             name: "EngineTests",
             dependencies: [
                 "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
-                "CApusKernels",
+                "CApusCollectives", "CApusKernels",
             ],
             path: "IntegrationTests/EngineTests", swiftSettings: settings),
     ]

@@ -32,7 +32,7 @@ import Testing
         #expect(lowest >= floor.lowest && mean >= floor.mean, "\(floor.form): lowest \(lowest), mean \(mean)")
     }
 
-    private static func golden() throws -> ([EncoderBatch.Sequence], [[Float]]) {
+    static func golden() throws -> ([EncoderBatch.Sequence], [[Float]]) {
         let text = try Data(contentsOf: fixture.appendingPathComponent("texts.json"))
         guard case .object(let document) = try JSONValue(parsing: Array(text)), case .array(let rows)? = document["input_ids"] else {
             return ([], [])
