@@ -66,12 +66,15 @@ let package = Package(
         .target(name: "CApusCollectives"),
         .target(name: "CApusOps", dependencies: ["COnnxRuntime", "CApusKernels", "CApusCollectives"]),
         .target(name: "CApusProcess"),
+        room(
+            "ApusParallel",
+            ["ApusErrors", "ApusTensor", "ApusExecution", "CApusCollectives", "CApusProcess", .nioConcurrencyHelpers]),
         room("ApusWorkers", ["ApusErrors", "ApusTensor", "ApusJSON", "ApusExecution", "CApusProcess"]),
         room("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "CApusKernels", .crypto]),
         room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "CApusKernels"]),
         room(
             "ApusWorkerHost",
-            ["ApusErrors", "ApusTensor", "ApusExecution", "ApusGraph", "ApusRuntime", "ApusWorkers", "CApusProcess"]),
+            ["ApusErrors", "ApusTensor", "ApusExecution", "ApusGraph", "ApusParallel", "ApusRuntime", "ApusWorkers", "CApusProcess"]),
         .target(name: "CApusUnicode"),
         room("ApusTokenizers", ["ApusErrors", "ApusJSON", "CApusUnicode"]),
         room("ApusBatching", ["ApusErrors", .product(name: "HeapModule", package: "swift-collections")]),

@@ -26,6 +26,9 @@ package protocol Executor: AnyObject, Sendable {
     /// What the device's allocators hold for the models loaded here. Throws the device's own failures.
     func memory() async throws(ApusError) -> DeviceMemory
 
+    /// What the devices of a group hold and have done; nil for executors of one device. Throws the devices' own failures.
+    func groupState() async throws(ApusError) -> GroupState?
+
     /// Gives memory back that is held for later use; loaded models stay.
     func clearCache() async throws(ApusError)
 
@@ -39,6 +42,8 @@ package protocol Executor: AnyObject, Sendable {
 }
 
 extension Executor {
+    package func groupState() async throws(ApusError) -> GroupState? { nil }
+
     /// For devices without an engine, which have nothing to take down.
     package func profile(steps: Int, into directory: String) async throws(ApusError) {
         throw ApusError(.invalidValue, "\(device) has no engine whose steps could be profiled", place: "\(device)")

@@ -52,6 +52,8 @@ package struct ExecutorSettings: Sendable, Equatable {
     package var tensorRT: TensorRT?
     package var cudaGraphs: CUDAGraphs
     package var tf32: TF32
+    /// The devices of a group that is one executor, of which ``lanes`` steps are under way at the same time; nil for one device.
+    package var group: GroupShape?
 
     package init(
         device: DeviceID, lanes: Int, cores: [Int] = [], engineLibrary: String, providerLibrary: String? = nil,
@@ -70,6 +72,7 @@ package struct ExecutorSettings: Sendable, Equatable {
         self.tensorRT = tensorRT
         self.cudaGraphs = cudaGraphs
         self.tf32 = tf32
+        group = nil
     }
 
     /// The number by which the engine knows the device.

@@ -26,11 +26,14 @@ package struct LoadRequest: Sendable, Equatable {
     package var name: String
     package var source: Source
     package var optimization: Optimization
+    /// Layers of each stage, one after the other, for executors that are a group of devices; empty for one device.
+    package var stages: [Range<Int>]
 
-    package init(name: String, source: Source, optimization: Optimization = .all) {
+    package init(name: String, source: Source, optimization: Optimization = .all, stages: [Range<Int>] = []) {
         self.name = name
         self.source = source
         self.optimization = optimization
+        self.stages = stages
     }
 }
 

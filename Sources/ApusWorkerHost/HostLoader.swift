@@ -26,6 +26,9 @@ struct HostLoader: Sendable {
         case .memory:
             let memory = try Self.wait { () throws(ApusError) in try await executor.memory() }
             return Frame(.memoryState, sequence: frame.sequence) { memory.write(to: &$0) }
+        case .group:
+            let state = try Self.wait { () throws(ApusError) in try await executor.groupState() }
+            return Frame(.groupState, sequence: frame.sequence) { (state ?? GroupState(stages: [], activeNanoseconds: 0)).write(to: &$0) }
         case .clearCache:
             try Self.wait { () throws(ApusError) in try await executor.clearCache() }
             return Frame(.done, sequence: frame.sequence)

@@ -1,6 +1,7 @@
 package import ApusErrors
 package import ApusExecution
 import ApusGraph
+import ApusParallel
 import ApusRuntime
 import ApusWorkers
 import CApusProcess
@@ -18,11 +19,18 @@ package enum WorkerHost {
             self.engineVersion = engineVersion
         }
 
-        /// The engine in this process.
+        /// The engine in this process, on one device or on those of a group.
         package static func engine(_ settings: ExecutorSettings) throws(ApusError) -> Hosted {
             InProcessExecutor.ownProcess()
-            let executor = try InProcessExecutor(settings, graphs: CheckpointGraphs())
-            return Hosted(executor, engineVersion: executor.engineVersion)
+            guard settings.group != nil else {
+                let executor = try InProcessExecutor(settings, graphs: CheckpointGraphs())
+                return Hosted(executor, engineVersion: executor.engineVersion)
+            }
+            let group = try GroupExecutor.assemble(settings) { own throws(ApusError) in
+                try InProcessExecutor(own, graphs: CheckpointGraphs())
+            }
+            let versions = group.members.joined().compactMap { ($0 as? InProcessExecutor)?.engineVersion }
+            return Hosted(group, engineVersion: versions.first ?? "")
         }
     }
 
@@ -50,7 +58,7 @@ package enum WorkerHost {
         let control = HostControl(FrameSocket(owning: APUS_FIRST_DESCRIPTOR))
         do throws(ApusError) {
             let contract = try control.contract()
-            try putOnCores(contract.settings.cores)
+            try putOnCores(contract.settings.allCores)
             let lanes = contract.settings.lanes
             let models = HostedModels()
             var descriptor = APUS_FIRST_DESCRIPTOR
@@ -78,5 +86,14 @@ package enum WorkerHost {
             throw ApusError(
                 .deviceUnavailable, "the worker cannot be kept on the cores \(cores): \(String(cString: strerror(-result)))")
         }
+    }
+}
+
+extension ExecutorSettings {
+    /// Cores of all devices; empty for any, also where one device of a group may use any.
+    fileprivate var allCores: [Int] {
+        guard let group else { return cores }
+        let members = group.stages.flatMap { $0 }
+        return members.contains { $0.cores.isEmpty } ? [] : Set(members.flatMap(\.cores)).sorted()
     }
 }

@@ -21,20 +21,20 @@ extension ExecutorSettings {
         if let tensorRT { json.member("tensorrt_cache_directory", tensorRT.cacheDirectory) }
         json.member("cuda_graphs", cudaGraphs.rawValue)
         json.member("tf32", tf32.rawValue)
+        if let group {
+            json.key("group")
+            group.write(to: &json)
+        }
         json.endObject()
     }
 
     package init(reading json: JSONReader) throws(ApusError) {
-        let name = try json.string("device")
-        guard let device = DeviceID(name) else {
-            throw ApusError(json.code, "'\(name)' is no device", place: json.place(of: "device"))
-        }
         var cores: [Int] = []
         for core in try json.array("cores") {
             cores.append(try core.integerValue(at: json.place(of: "cores"), code: json.code))
         }
         self.init(
-            device: device, lanes: try json.integer("lanes"), cores: cores, engineLibrary: try json.string("engine_library"),
+            device: try json.device("device"), lanes: try json.integer("lanes"), cores: cores, engineLibrary: try json.string("engine_library"),
             providerLibrary: try json.optionalString("provider_library"),
             memoryLimitBytes: try json.optionalInteger("memory_limit_bytes"),
             assignment: try json.choice("assignment"),
@@ -42,6 +42,7 @@ extension ExecutorSettings {
             cudaGraphs: try json.choice("cuda_graphs"), tf32: try json.choice("tf32"))
         onlyVisibleUUID = try json.optionalString("only_visible_uuid")
         helpers = max(0, try json.optionalInteger("helpers") ?? 0)
+        group = json.optional("group") != nil ? try GroupShape(reading: json, "group") : nil
     }
 }
 

@@ -20,6 +20,8 @@ package struct Frame: Equatable, Sendable {
         case clearCache = 18
         /// ``ProfileOrder`` as JSON.
         case profile = 19
+        /// What the devices of a group hold and have done.
+        case group = 20
 
         // To the worker, on a lane or the loader channel.
         /// ``StepRequest``.
@@ -40,6 +42,8 @@ package struct Frame: Equatable, Sendable {
         case result = 69
         /// ``ApusError`` as JSON.
         case failure = 70
+        /// ``GroupState`` as JSON, without stages from a worker of one device.
+        case groupState = 71
     }
 
     package var kind: Kind

@@ -38,6 +38,13 @@ extension LoadRequest {
         json.beginObject()
         json.member("name", name)
         json.member("optimization", optimization.rawValue)
+        if !stages.isEmpty {
+            // Where each stage begins and ends.
+            json.key("stages")
+            json.beginArray()
+            for bound in stages.flatMap({ [$0.lowerBound, $0.upperBound] }) { json.integer(bound) }
+            json.endArray()
+        }
         switch source {
         case .file(let path):
             json.member("file", path)
@@ -69,7 +76,27 @@ extension LoadRequest {
             if let part = try json.optionalReader("slice") { slice = try NetworkSlice(reading: part) }
             source = .checkpoint(directory: try json.string("checkpoint"), .network(form, slice))
         }
-        self.init(name: try json.string("name"), source: source, optimization: try json.choice("optimization"))
+        self.init(
+            name: try json.string("name"), source: source, optimization: try json.choice("optimization"), stages: try Self.stages(json))
+    }
+
+    private static func stages(_ json: JSONReader) throws(ApusError) -> [Range<Int>] {
+        var stages: [Range<Int>] = []
+        var first: Int?
+        for value in try json.optionalArray("stages") ?? [] {
+            let bound = try value.integerValue(at: json.place(of: "stages"), code: json.code)
+            guard let begin = first else {
+                first = bound
+                continue
+            }
+            guard begin <= bound else {
+                throw ApusError(.unsupportedPlan, "layer \(begin) is behind layer \(bound)", place: json.place(of: "stages"))
+            }
+            stages.append(begin..<bound)
+            first = nil
+        }
+        guard first == nil else { throw ApusError(json.code, "a stage has no end", place: json.place(of: "stages")) }
+        return stages
     }
 }
 

@@ -73,7 +73,17 @@ package final class WorkerExecutor: Executor {
 
     package func memory() async throws(ApusError) -> DeviceMemory {
         try await prepare { [process] () throws(ApusError) in
-            try process.ask(.memory, [], within: process.options.firstStepDeadline, for: .memoryState, DeviceMemory.init(reading:))
+            var memory = try process.ask(
+                .memory, [], within: process.options.firstStepDeadline, for: .memoryState, DeviceMemory.init(reading:))
+            memory.buffers = memory.buffers + process.buffers.use
+            return memory
+        }
+    }
+
+    package func groupState() async throws(ApusError) -> GroupState? {
+        guard process.settings.group != nil else { return nil }
+        return try await prepare { [process] () throws(ApusError) in
+            try process.ask(.group, [], within: process.options.firstStepDeadline, for: .groupState, GroupState.init(reading:))
         }
     }
 

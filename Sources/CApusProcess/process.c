@@ -129,14 +129,35 @@ int apus_process_become_worker(void) {
     return -error;
 }
 
+#ifdef __linux__
+static int core_set(const int *cores, int count, cpu_set_t *set) {
+    CPU_ZERO(set);
+    for (int i = 0; i < count; i++) {
+        if (cores[i] < 0 || cores[i] >= CPU_SETSIZE) return -EINVAL;
+        CPU_SET(cores[i], set);
+    }
+    return 0;
+}
+#endif
+
+int apus_thread_set_cores(const int *cores, int count) {
+#ifdef __linux__
+    cpu_set_t set;
+    int error = core_set(cores, count, &set);
+    if (error) return error;
+    return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : -errno;
+#else
+    (void)cores;
+    (void)count;
+    return 0;
+#endif
+}
+
 int apus_process_set_cores(const int *cores, int count) {
 #ifdef __linux__
     cpu_set_t set;
-    CPU_ZERO(&set);
-    for (int i = 0; i < count; i++) {
-        if (cores[i] < 0 || cores[i] >= CPU_SETSIZE) return -EINVAL;
-        CPU_SET(cores[i], &set);
-    }
+    int unusable = core_set(cores, count, &set);
+    if (unusable) return unusable;
     // Threads that run already are put there too; twice, for one that started while the first round was under way.
     for (int round = 0; round < 2; round++) {
         DIR *tasks = opendir("/proc/self/task");

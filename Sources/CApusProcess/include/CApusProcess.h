@@ -31,6 +31,9 @@ int apus_process_become_worker(void);
 /// Keeps this process on these cores. Systems without affinity: does nothing.
 int apus_process_set_cores(const int *cores, int count);
 
+/// Keeps the calling thread, and those that it starts, on these cores. Systems without affinity: does nothing.
+int apus_thread_set_cores(const int *cores, int count);
+
 /// Ends the process by SIGSEGV with its default action.
 _Noreturn void apus_process_crash(void);
 
