@@ -56,6 +56,7 @@ let package = Package(
         room("ApusTensor"),
         room("ApusJSON", ["ApusErrors"]),
         room("ApusExecution", ["ApusErrors", "ApusTensor"]),
+        room("ApusPlacement", ["ApusErrors", "ApusJSON", "ApusTensor"]),
         .target(name: "CNVML"),
         room("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "CApusProcess", "CNVML", .metrics, .nioConcurrencyHelpers]),
         room("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices"]),
@@ -90,7 +91,7 @@ let package = Package(
             "Apus",
             [
                 "ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
-                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusWorkers",
+                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusPlacement", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusWorkers",
                 "CApusKernels",
                 .crypto, .logging,
                 .nioConcurrencyHelpers,
@@ -108,14 +109,14 @@ let package = Package(
         room(
             "ApusConfiguration",
             [
-                "ApusErrors", "ApusTensor", .product(name: "TOMLKit", package: "TOMLKit"), .product(name: "Yams", package: "Yams"),
+                "ApusErrors", "ApusPlacement", "ApusTensor", .product(name: "TOMLKit", package: "TOMLKit"), .product(name: "Yams", package: "Yams"),
             ]),
         room("ApusObservability", ["ApusErrors", "ApusJSON", .coreMetrics, .logging, .metrics]),
         .executableTarget(
             name: "ApusCLI",
             dependencies: [
                 "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusBatching", "ApusDevices",
-                "ApusEmbeddings", "ApusFleet", "ApusScheduling", "ApusSimulation", "ApusWorkerHost", "ApusWorkers",
+                "ApusEmbeddings", "ApusFleet", "ApusPlacement", "ApusScheduling", "ApusSimulation", "ApusWorkerHost", "ApusWorkers",
                 "ApusService", "ApusHTTP", "ApusObservability", "ApusConfiguration", .argumentParser, .logging, .metrics,
                 .nioConcurrencyHelpers, .nioCore, .nioHTTP1, .nioPosix,
             ],
@@ -157,7 +158,7 @@ let package = Package(
             ]),
         tests("Apus", ["Apus", "ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusFleet", "ApusSimulation"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
-        tests("ApusConfiguration", ["ApusErrors", "ApusTensor", "ApusConfiguration"]),
+        tests("ApusConfiguration", ["ApusErrors", "ApusPlacement", "ApusTensor", "ApusConfiguration"]),
         .executableTarget(
             name: "MonitorProgram", dependencies: ["ApusDevices"], path: "Tests/Fixtures/MonitorProgram", swiftSettings: settings),
         tests("ApusDevices", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusDevices", "ApusObservability", "MonitorProgram"]),
@@ -170,6 +171,7 @@ let package = Package(
             "ApusHTTP",
             ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioCore, .nioPosix, .serviceLifecycle]),
         tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
+        tests("ApusPlacement", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusPlacement"]),
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
         tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusSimulation"]),
