@@ -1,5 +1,6 @@
 import ApusErrors
 import ApusExecution
+import ApusGraph
 import ApusORT
 import ApusRuntime
 import ApusTensor
@@ -38,6 +39,43 @@ import Testing
         let empty = try await executor.memory()
         #expect(empty.allocatedBytes == 0 && empty.reservedBytes == 0)
         #expect(empty.maxAllocatedBytes == held.maxAllocatedBytes)
+    }
+
+    private static let tiny = TinyCheckpoint.fixtures.appendingPathComponent("bert-mean").path
+
+    @Test func weightsInMemoryOfApusOwnAreCounted() async throws {
+        let executor = try InProcessExecutor(
+            ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: TestEngine.library), graphs: CheckpointGraphs())
+        func request(_ form: NetworkForm) -> LoadRequest {
+            LoadRequest(name: "tiny", source: .checkpoint(directory: Self.tiny, .network(form)))
+        }
+        var model: (any LoadedModel)? = try await executor.load(request(.kernelsFP32))
+        let resident = try CheckpointGraphs().graph(directory: Self.tiny, .network(.kernelsFP32)).graph.residentBytes
+        let memory = try await executor.memory()
+        #expect(model != nil && resident > 0)
+        #expect(memory.allocatedBytes >= resident && memory.reservedBytes >= resident && memory.maxAllocatedBytes >= resident)
+        model = nil
+        #expect(try await executor.memory().allocatedBytes == 0)
+        // What is read where it lies, in a mapped file, is none of it.
+        let mapped = try CheckpointGraphs().graph(directory: Self.tiny, .network(.fusedFP32)).graph
+        #expect(mapped.residentBytes == 0)
+    }
+
+    @Test func storageOfOutputsIsUsedAgainOnceItWasGivenBack() async throws {
+        let executor = try SyntheticGraph.executor()
+        let model = try await executor.load(SyntheticGraph.request())
+        let input = SyntheticGraph.input(rows: 64, value: 2)
+        for step in 0..<4 {
+            let output = try model.run(["x": input], output: 0, memory: .kept)
+            #expect(output == input)
+            let use = try await executor.memory().buffers
+            #expect(use.misses == 1 && use.hits == step)
+            model.buffers.recycle(output)
+        }
+        let held = try await executor.memory()
+        #expect(held.buffers.heldBytes == input.byteCount && held.reservedBytes >= input.byteCount)
+        try await executor.clearCache()
+        #expect(try await executor.memory().buffers == BufferUse(hits: 3, misses: 1, trimmedBytes: input.byteCount))
     }
 
     @Test func withoutALimitTheTotalIsWhatTheHostAllows() async throws {

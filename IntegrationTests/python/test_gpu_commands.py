@@ -103,7 +103,11 @@ def test_status_of_a_server(pair):
         assert device["pid"] in workers and device["gpu"] is None and device["serves_as"] == "none"
         assert device["models"] == [apus.DEFAULT_MODEL]
         assert set(device["memory"]) == {
-            "allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct", "promised_mb", "worker_mb"}
+            "allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct", "promised_mb", "worker_mb",
+            "buffers"}
+        # The front and the worker have given tensors storage by now, and used it again.
+        buffers = device["memory"]["buffers"]
+        assert buffers["misses"] > 0 and buffers["hits"] > 0 and buffers["held_mb"] >= 0 and buffers["trimmed_mb"] >= 0
         assert device["memory"]["promised_mb"] > 0 and device["memory"]["worker_mb"] > 0
         assert device["memory"]["total_mb"] >= device["memory"]["reserved_mb"] >= device["memory"]["allocated_mb"] >= 0
     assert sum(device["sequences"] for device in status["devices"]) >= 3

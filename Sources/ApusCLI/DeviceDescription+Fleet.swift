@@ -68,5 +68,7 @@ extension DeviceDescription.Memory {
         self.init(
             allocatedBytes: memory.allocatedBytes, reservedBytes: memory.reservedBytes, maxAllocatedBytes: memory.maxAllocatedBytes,
             totalBytes: memory.totalBytes, utilizationPercent: memory.utilizationPercent)
+        let use = memory.buffers
+        buffers = .init(hits: use.hits, misses: use.misses, heldBytes: use.heldBytes, trimmedBytes: use.trimmedBytes)
     }
 }

@@ -6,6 +6,8 @@ import ApusTensor
 
 /// An encoder that came as an ONNX file: the file gives token states or finished vectors, a small graph of ours pools the former.
 struct ONNXEncoder: Sendable {
+    /// Those of the model that is run last.
+    var buffers: SharedBuffers { (pooling ?? network).buffers }
     private let network: any LoadedModel
     private let pooling: (any LoadedModel)?
     /// Which of the network's outputs is read.
@@ -71,6 +73,8 @@ struct ONNXEncoder: Sendable {
         }
         var tensors = batch.paddedTensors(for: pooling.inputs)
         tensors[PoolingGraph.input] = result
-        return try pooling.run(tensors, output: 0, memory: memory)
+        let pooled = try pooling.run(tensors, output: 0, memory: memory)
+        network.buffers.recycle(result)
+        return pooled
     }
 }

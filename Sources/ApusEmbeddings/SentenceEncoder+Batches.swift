@@ -10,7 +10,8 @@ extension EncoderBatch.Sequence: BatchInput {
 extension SentenceEncoder: BatchWork {
     /// One vector for each sequence, of ``dimensions`` elements. Throws what ``run(_:)-(EncoderBatch)`` throws.
     package func run(_ sequences: [EncoderBatch.Sequence]) throws(ApusError) -> [ArraySlice<Float>] {
-        let vectors = try run(EncoderBatch(sequences))
-        return sequences.indices.map { vectors[($0 * dimensions)..<(($0 + 1) * dimensions)] }
+        try run(EncoderBatch(sequences)) { vectors in
+            sequences.indices.map { Array(vectors[($0 * dimensions)..<(($0 + 1) * dimensions)])[...] }
+        }
     }
 }

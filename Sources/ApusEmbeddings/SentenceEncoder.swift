@@ -42,21 +42,31 @@ package struct SentenceEncoder: Sendable {
 
     /// Row-major `[sequences, dimensions]`. Throws what the engine throws, and `engine_failure` for vectors that are not finite.
     package func run(_ batch: EncoderBatch) throws(ApusError) -> [Float] {
+        try run(batch) { Array($0[...]) }
+    }
+
+    /// The same, handed to `take`, which is to keep nothing of it: its storage is the next step's.
+    func run<Result>(_ batch: EncoderBatch, take: ([Float]) -> Result) throws(ApusError) -> Result {
         let memory: WorkingMemory = batch.scoreCount > Self.usualScores ? .released : .kept
-        let result: HostTensor =
-            switch network {
-            case .graph(let model, let conventions):
-                try model.run(batch.tensors(for: model.inputs, conventions), output: 0, memory: memory)
-            case .file(let encoder):
-                try encoder.run(batch, memory: memory)
-            }
+        let (result, buffers): (HostTensor, SharedBuffers)
+        switch network {
+        case .graph(let model, let conventions):
+            buffers = model.buffers
+            let inputs = batch.tensors(for: model.inputs, conventions, in: buffers)
+            result = try model.run(inputs, output: 0, memory: memory)
+            buffers.recycle(inputs.values)
+        case .file(let encoder):
+            buffers = encoder.buffers
+            result = try encoder.run(batch, memory: memory)
+        }
+        defer { buffers.recycle(result) }
         guard let vectors = result.float32, vectors.count == batch.count * dimensions else {
             throw ApusError(.engineFailure, "the model gave no fp32 vector of \(dimensions) elements for each input")
         }
         guard vectors.allSatisfy(\.isFinite) else {
             throw ApusError(.engineFailure, "the model gave a vector that is not finite")
         }
-        return vectors
+        return take(vectors)
     }
 
     /// Attention scores a head up to which a batch's memory is kept for the next: 4 MiB a head.

@@ -1,30 +1,18 @@
-package import ApusTensor
-
-/// Storage of tensors that were computed with, kept for the next ones. Belongs to one thread.
+/// Storage of tensors that were computed with, kept for the next ones, by size class.
 ///
-/// Pays for tensors of a mebibyte and more, for which new memory means a page fault every 4 KiB: copying 19 MiB (32 images of
-/// 3 × 224 × 224) took 8.5 ms into new pages and 0.8 ms into used ones. Texts have smaller tensors, which the C library reuses by itself.
+/// Pays most for tensors of a mebibyte and more, for which new memory means a page fault every 4 KiB: copying 19 MiB (32 images of
+/// 3 × 224 × 224) took 8.5 ms into new pages and 0.8 ms into used ones.
 package struct BufferPool: Sendable {
-    /// What is smaller is not kept.
-    package static let leastBytes = 1 << 20
+    /// What is smaller is not kept: the C library hands such blocks out again by itself, and as fast.
+    package static let leastBytes = 1 << 10
 
     /// Bytes that are kept at most.
     package let limit: Int
-    /// Tensors that were given used storage.
-    package private(set) var reuses = 0
-    /// Tensors of ``leastBytes`` and more that were given new storage.
-    package private(set) var allocations = 0
-    /// Bytes kept now.
-    package private(set) var heldBytes = 0
+    package private(set) var use = BufferUse()
 
-    private var floats = Shelf<Float>()
-    private var narrow = Shelf<Int32>()
-    private var wide = Shelf<Int64>()
-
-    /// Arrays by the bytes of their class.
-    private struct Shelf<Element: BitwiseCopyable & Sendable>: Sendable {
-        var held: [Int: [[Element]]] = [:]
-    }
+    var floats = BufferShelf<Float>()
+    var narrow = BufferShelf<Int32>()
+    var wide = BufferShelf<Int64>()
 
     package init(limit: Int = 256 << 20) {
         self.limit = limit
@@ -39,58 +27,50 @@ package struct BufferPool: Sendable {
         return overflow ? bytes : sum / step * step
     }
 
-    /// A tensor with a copy of `bytes`, which hold as many elements as `shape` has; nil for element types that hosts do not take.
-    package mutating func tensor(
-        _ elementType: ElementType, _ shape: [Int], copying bytes: UnsafeRawBufferPointer
-    ) -> HostTensor? {
-        switch elementType {
-        case .float32: HostTensor(shape, .float32(copy(bytes, \.floats)))
-        case .int32: HostTensor(shape, .int32(copy(bytes, \.narrow)))
-        case .int64: HostTensor(shape, .int64(copy(bytes, \.wide)))
-        default: nil
+    /// An array without elements that has room for `count`: used storage where some of its class is kept. New storage has room for the
+    /// whole class, so that it suits every tensor of it.
+    package mutating func storage<Element: PooledElement>(for count: Int) -> [Element] {
+        var elements: [Element] = []
+        let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+        guard !overflow, bytes >= Self.leastBytes else {
+            elements.reserveCapacity(max(0, count))
+            return elements
         }
+        let size = Self.sizeClass(bytes)
+        if let used = self[keyPath: Element.shelf].take(size) {
+            use.heldBytes -= size
+            use.hits &+= 1
+            return used
+        }
+        use.misses &+= 1
+        elements.reserveCapacity(size / MemoryLayout<Element>.stride)
+        return elements
     }
 
-    /// Keeps the storage of a tensor that nobody needs any more. What others still hold is theirs: the next user of it here gets a copy.
-    package mutating func recycle(_ tensor: consuming HostTensor) {
-        let bytes = tensor.byteCount
+    /// Keeps storage that nobody needs any more, when it has room for the class of its elements. What others still hold is theirs: the next
+    /// user of it here gets a copy.
+    package mutating func recycle<Element: PooledElement>(_ elements: consuming [Element]) {
+        let bytes = elements.count * MemoryLayout<Element>.stride
         guard bytes >= Self.leastBytes else { return }
         let size = Self.sizeClass(bytes)
-        let (sum, overflow) = heldBytes.addingReportingOverflow(size)
-        guard !overflow, sum <= limit else { return }
-        heldBytes = sum
-        switch tensor.elements {
-        case .float32(let values): floats.held[size, default: []].append(values)
-        case .int32(let values): narrow.held[size, default: []].append(values)
-        case .int64(let values): wide.held[size, default: []].append(values)
-        }
+        let (sum, overflow) = use.heldBytes.addingReportingOverflow(size)
+        guard !overflow, sum <= limit, elements.capacity >= size / MemoryLayout<Element>.stride else { return }
+        use.heldBytes = sum
+        self[keyPath: Element.shelf].keep(elements, size)
+    }
+
+    /// Lets go of what nothing has needed since the last look. Looks that are further apart than the tensors of a load leave what the load
+    /// uses, and give back what a burst has left.
+    package mutating func trimUnneeded() {
+        let dropped = floats.dropUnneeded() + narrow.dropUnneeded() + wide.dropUnneeded()
+        use.heldBytes -= dropped
+        use.trimmedBytes &+= dropped
     }
 
     /// Lets go of all that is kept.
     package mutating func trim() {
-        (floats, narrow, wide) = (Shelf(), Shelf(), Shelf())
-        heldBytes = 0
-    }
-
-    /// New storage has room for the whole class, so that it suits every tensor of it.
-    private mutating func copy<Element: BitwiseCopyable & Sendable>(
-        _ bytes: UnsafeRawBufferPointer, _ shelf: WritableKeyPath<BufferPool, Shelf<Element>>
-    ) -> [Element] {
-        let source = bytes.bindMemory(to: Element.self)
-        guard bytes.count >= Self.leastBytes else { return Array(source) }
-        let size = Self.sizeClass(bytes.count)
-        var elements: [Element]
-        if let used = self[keyPath: shelf].held[size]?.popLast() {
-            elements = used
-            heldBytes -= size
-            reuses += 1
-        } else {
-            elements = []
-            allocations += 1
-        }
-        elements.removeAll(keepingCapacity: true)
-        elements.reserveCapacity(size / MemoryLayout<Element>.stride)
-        elements.append(contentsOf: source)
-        return elements
+        (floats, narrow, wide) = (BufferShelf(), BufferShelf(), BufferShelf())
+        use.trimmedBytes &+= use.heldBytes
+        use.heldBytes = 0
     }
 }

@@ -8,17 +8,20 @@ package struct DeviceMemory: Sendable, Equatable {
     package var maxAllocatedBytes: Int
     /// Bytes the device has, or may use.
     package var totalBytes: Int
+    /// Storage of tensors on their way to and from the device, in the memory of the host: in the front and in its worker together.
+    package var buffers: BufferUse
 
     /// ``allocatedBytes`` in percent of ``totalBytes``, 0 to 100; 0 when the total is not known.
     package var utilizationPercent: Double {
         totalBytes > 0 ? min(100, 100 * Double(allocatedBytes) / Double(totalBytes)) : 0
     }
 
-    package init(allocatedBytes: Int = 0, reservedBytes: Int = 0, maxAllocatedBytes: Int = 0, totalBytes: Int = 0) {
+    package init(allocatedBytes: Int = 0, reservedBytes: Int = 0, maxAllocatedBytes: Int = 0, totalBytes: Int = 0, buffers: BufferUse = BufferUse()) {
         self.allocatedBytes = allocatedBytes
         self.reservedBytes = reservedBytes
         self.maxAllocatedBytes = maxAllocatedBytes
         self.totalBytes = totalBytes
+        self.buffers = buffers
     }
 }
 

@@ -56,6 +56,8 @@ package protocol LoadedModel: Sendable {
     var outputs: [ValueDescription] { get }
     /// Which execution provider took how many of the graph's nodes.
     var assignment: NodeAssignment { get }
+    /// Storage for the tensors of its steps. Inputs that were made in it, and outputs that were taken apart, are given back to it.
+    var buffers: SharedBuffers { get }
 
     /// Runs one step on the calling thread, which must not be one of Swift's cooperative pool, and hands out one output.
     /// `inputs` are matched by name, `output` is a place in ``outputs``. Throws `engine_failure`, `out_of_memory` and the device's
@@ -67,6 +69,9 @@ package protocol LoadedModel: Sendable {
 }
 
 extension LoadedModel {
+    /// None is kept.
+    package var buffers: SharedBuffers { .none }
+
     /// One step for each output, for models that hand out one at a time.
     package func run(_ inputs: [String: HostTensor], outputs: [Int], memory: WorkingMemory) throws(ApusError) -> [HostTensor] {
         var results: [HostTensor] = []

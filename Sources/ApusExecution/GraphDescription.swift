@@ -63,6 +63,24 @@ package struct Constant: Sendable {
     }
 }
 
+/// What keeps constants alive in memory of this process's own, which the engine's allocators do not count: not a mapped file.
+package protocol ResidentStorage: AnyObject, Sendable {
+    /// Bytes of it.
+    var residentBytes: Int { get }
+}
+
+extension GraphDescription {
+    /// Bytes of borrowed constants that lie in memory of this process's own, each storage once however many constants lie in it.
+    package var residentBytes: Int {
+        var storages: [ObjectIdentifier: Int] = [:]
+        for constant in constants {
+            guard case .borrowed(let bytes) = constant.storage, let storage = bytes.owner as? any ResidentStorage else { continue }
+            storages[ObjectIdentifier(storage)] = storage.residentBytes
+        }
+        return storages.values.reduce(0) { $0 &+ $1 }
+    }
+}
+
 /// Immutable bytes together with what keeps them alive.
 package struct ConstantBytes: @unchecked Sendable {
     // The bytes are never written after the owner handed them out, so sharing the pointer is safe.

@@ -35,14 +35,16 @@ package struct EncoderBatch: Sendable {
     /// Attention scores of one head over the padded batch, `B · S²`; as a Double because no size of it is dangerous.
     package var scoreCount: Double { Double(count) * Double(longest) * Double(longest) }
 
-    /// The tensors for those of `inputs` that are encoder inputs, for rows packed without padding.
-    package func tensors(for inputs: [ValueDescription], _ conventions: EncoderConventions) -> [String: HostTensor] {
-        tensors(for: inputs, conventions, firstRows: packedFirstRows)
+    /// The tensors for those of `inputs` that are encoder inputs, for rows packed without padding, in storage of `buffers`.
+    package func tensors(
+        for inputs: [ValueDescription], _ conventions: EncoderConventions, in buffers: SharedBuffers = .none
+    ) -> [String: HostTensor] {
+        tensors(for: inputs, conventions, firstRows: packedFirstRows, buffers)
     }
 
     /// The tensors for those of `inputs` that are encoder inputs, for rows that lie padded, `[B·S]`.
     package func paddedTensors(for inputs: [ValueDescription]) -> [String: HostTensor] {
-        tensors(for: inputs, EncoderConventions(), firstRows: (0..<count).map { Int32($0 * longest) })
+        tensors(for: inputs, EncoderConventions(), firstRows: (0..<count).map { Int32($0 * longest) }, .none)
     }
 
     /// A padded `[B, S]` input of an ONNX file, as int64 or int32. Padding is 0.
@@ -61,36 +63,36 @@ package struct EncoderBatch: Sendable {
     }
 
     private func tensors(
-        for inputs: [ValueDescription], _ conventions: EncoderConventions, firstRows: [Int32]
+        for inputs: [ValueDescription], _ conventions: EncoderConventions, firstRows: [Int32], _ buffers: SharedBuffers
     ) -> [String: HostTensor] {
         var tensors: [String: HostTensor] = [:]
         for input in inputs {
             guard let known = EncoderInput(rawValue: input.name) else { continue }
-            tensors[input.name] = tensor(known, conventions, firstRows)
+            tensors[input.name] = tensor(known, conventions, firstRows, buffers)
         }
         return tensors
     }
 
-    private func tensor(_ input: EncoderInput, _ conventions: EncoderConventions, _ firstRows: [Int32]) -> HostTensor {
+    private func tensor(
+        _ input: EncoderInput, _ conventions: EncoderConventions, _ firstRows: [Int32], _ buffers: SharedBuffers
+    ) -> HostTensor {
         let rows = sequences.count
         switch input {
         case .inputIDs:
-            return HostTensor([1, tokenCount], .int32(joined(\.ids)))
+            return HostTensor([1, tokenCount], .int32(joined(\.ids, buffers)))
         case .tokenTypeIDs:
-            return HostTensor([1, tokenCount], .int32(joined(\.typeIDs)))
+            return HostTensor([1, tokenCount], .int32(joined(\.typeIDs, buffers)))
         case .positionIDs:
-            var positions: [Int32] = []
-            positions.reserveCapacity(tokenCount)
+            var positions: [Int32] = buffers.storage(for: tokenCount)
             for sequence in sequences {
                 let first = conventions.positionOffset
                 positions.append(contentsOf: first..<(first + Int32(sequence.ids.count)))
             }
             return HostTensor([1, tokenCount], .int32(positions))
         case .rowIndex:
-            return HostTensor([rows, longest], .int32(padded(firstRows) { first, position in position.map { first + $0 } ?? first }))
+            return HostTensor([rows, longest], .int32(padded(firstRows, buffers) { first, position in position.map { first + $0 } ?? first }))
         case .tokenIndex:
-            var places: [Int32] = []
-            places.reserveCapacity(tokenCount)
+            var places: [Int32] = buffers.storage(for: tokenCount)
             for (row, sequence) in sequences.enumerated() {
                 let first = Int32(row * longest)
                 places.append(contentsOf: first..<(first + Int32(sequence.ids.count)))
@@ -103,7 +105,7 @@ package struct EncoderBatch: Sendable {
         case .longest:
             return HostTensor([], .int32([Int32(longest)]))
         case .scoreMask:
-            return HostTensor([rows, 1, 1, longest], .float32(padded(firstRows) { _, position in position == nil ? -1e9 : 0 }))
+            return HostTensor([rows, 1, 1, longest], .float32(padded(firstRows, buffers) { _, position in position == nil ? -1e9 : 0 }))
         case .positionBuckets:
             return HostTensor([longest, longest], .int32(conventions.relativeBuckets.table(size: longest)))
         case .firstRow:
@@ -120,9 +122,8 @@ package struct EncoderBatch: Sendable {
     }
 
     /// One member of all sequences, one sequence after the other.
-    private func joined(_ member: KeyPath<Sequence, [Int32]>) -> [Int32] {
-        var elements: [Int32] = []
-        elements.reserveCapacity(tokenCount)
+    private func joined(_ member: KeyPath<Sequence, [Int32]>, _ buffers: SharedBuffers) -> [Int32] {
+        var elements: [Int32] = buffers.storage(for: tokenCount)
         for sequence in sequences { elements += sequence[keyPath: member] }
         return elements
     }
@@ -137,9 +138,10 @@ package struct EncoderBatch: Sendable {
     }
 
     /// One element for each place of `[B, S]`; `position` is nil in the padding.
-    private func padded<Element>(_ firstRows: [Int32], _ element: (_ first: Int32, _ position: Int32?) -> Element) -> [Element] {
-        var elements: [Element] = []
-        elements.reserveCapacity(sequences.count * longest)
+    private func padded<Element: PooledElement>(
+        _ firstRows: [Int32], _ buffers: SharedBuffers, _ element: (_ first: Int32, _ position: Int32?) -> Element
+    ) -> [Element] {
+        var elements: [Element] = buffers.storage(for: sequences.count * longest)
         for (first, sequence) in zip(firstRows, sequences) {
             for position in 0..<longest {
                 elements.append(element(first, position < sequence.ids.count ? Int32(position) : nil))

@@ -1,4 +1,5 @@
 import ApusErrors
+import ApusExecution
 
 #if canImport(Glibc)
     import Glibc
@@ -9,7 +10,7 @@ import ApusErrors
 #endif
 
 /// Zeroed memory of whole pages, which returns to the system with the last reference. Written by whoever makes it, then only read.
-final class HostBlock: @unchecked Sendable {
+final class HostBlock: ResidentStorage, @unchecked Sendable {
     // Unchecked because of `address`: nothing writes once the block is handed out.
 
     let address: UnsafeMutableRawPointer
@@ -26,6 +27,8 @@ final class HostBlock: @unchecked Sendable {
         self.address = address
         self.byteCount = byteCount
     }
+
+    var residentBytes: Int { byteCount }
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: address, count: byteCount) }
 

@@ -118,6 +118,13 @@ package enum DevicesAnswer {
         writer.member("utilization_pct", rounded(memory.utilizationPercent))
         if let promised = memory.promisedBytes { writer.member("promised_mb", megabytes(promised)) }
         if let worker = memory.workerBytes { writer.member("worker_mb", megabytes(worker)) }
+        writer.key("buffers")
+        writer.beginObject()
+        writer.member("hits", memory.buffers.hits)
+        writer.member("misses", memory.buffers.misses)
+        writer.member("held_mb", megabytes(memory.buffers.heldBytes))
+        writer.member("trimmed_mb", megabytes(memory.buffers.trimmedBytes))
+        writer.endObject()
         writer.endObject()
     }
 

@@ -37,6 +37,13 @@ extension MetricCatalog {
             "Bytes in use as a share of the bytes the device has or may use, 0 to 100."
         ),
         .init(
+            "apus_device_buffer_hits_total", .counter, by: ["device"],
+            "Tensors on their way to and from the device that were given storage of earlier ones, in the front and in its worker."
+        ),
+        .init("apus_device_buffer_misses_total", .counter, by: ["device"], "Tensors that had to be given new storage instead."),
+        .init("apus_device_buffer_held_bytes", .gauge, by: ["device"], "Bytes of storage kept for later tensors."),
+        .init("apus_device_buffer_trimmed_bytes_total", .counter, by: ["device"], "Bytes of storage given back since nothing needed them."),
+        .init(
             "apus_device_known_answer_total", .counter, by: ["device", "result"],
             "Runs whose right answer is known, by device and result: right, wrong, failed (there was no answer)."
         ),

@@ -8,6 +8,7 @@ import Synchronization
 final class ExecutorState: Sendable {
     let device: DeviceID
     let profiler = StepProfiler()
+    let buffers = SharedBuffers()
     private let closed = Atomic<Bool>(false)
     private let roster = Guarded(Roster())
     private let keeper: MemoryKeeper
@@ -24,7 +25,7 @@ final class ExecutorState: Sendable {
     init(device: DeviceID) {
         self.device = device
         let roster = roster
-        keeper = MemoryKeeper { roster.withLock { $0.models.compactMap(\.model) } }
+        keeper = MemoryKeeper(buffers) { roster.withLock { $0.models.compactMap(\.model) } }
     }
 
     /// - Parameter bytes: of the step's tensors.
@@ -55,7 +56,7 @@ final class ExecutorState: Sendable {
         roster.withLock { $0.models.compactMap(\.model) }
     }
 
-    /// The sum over the models that are held now. The maximum is an upper bound: models need not have been at theirs at one time.
+    /// The sum over the models that are held now: what the engine's allocators count, and on a CPU what lies in memory of Apus' own. The maximum is an upper bound: models need not have been at theirs at one time.
     func memory(total: Int) throws(ApusError) -> DeviceMemory {
         var memory = DeviceMemory(totalBytes: total)
         for model in models {
@@ -63,7 +64,13 @@ final class ExecutorState: Sendable {
             memory.allocatedBytes += statistics.inUse
             memory.reservedBytes += statistics.reserved
             memory.maxAllocatedBytes += statistics.maxInUse
+            guard device.kind.computesOnCPU else { continue }
+            memory.allocatedBytes += model.residentBytes
+            memory.reservedBytes += model.residentBytes
+            memory.maxAllocatedBytes += model.residentBytes
         }
+        memory.buffers = buffers.use
+        if device.kind.computesOnCPU { memory.reservedBytes += memory.buffers.heldBytes }
         memory.maxAllocatedBytes = roster.withLock { roster in
             roster.maxAllocatedBytes = max(roster.maxAllocatedBytes, memory.maxAllocatedBytes)
             return roster.maxAllocatedBytes

@@ -81,6 +81,7 @@ package final class InProcessExecutor: Executor {
     package func clearCache() async throws(ApusError) {
         let state = state
         try await prepare { () throws(ApusError) in
+            state.buffers.trim()
             for model in state.models { try model.releaseUnusedMemory() }
             Engine.returnFreedPages()
         }

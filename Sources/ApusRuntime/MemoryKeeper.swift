@@ -9,6 +9,7 @@ import Dispatch
 final class MemoryKeeper: Sendable {
     private let watched = Guarded(Watched())
     private let queue = DispatchQueue(label: "apus-memory", qos: .utility)
+    private let buffers: SharedBuffers
     private let models: @Sendable () -> [SessionModel]
 
     private struct Watched {
@@ -17,8 +18,11 @@ final class MemoryKeeper: Sendable {
         var isLookDue = false
     }
 
-    /// - Parameter models: those that are held; none once the executor was shut down.
-    init(_ models: @escaping @Sendable () -> [SessionModel]) {
+    /// - Parameters:
+    ///   - buffers: those of the executor.
+    ///   - models: those that are held; none once the executor was shut down.
+    init(_ buffers: SharedBuffers, _ models: @escaping @Sendable () -> [SessionModel]) {
+        self.buffers = buffers
         self.models = models
     }
 
@@ -39,7 +43,7 @@ final class MemoryKeeper: Sendable {
 
     private func look() {
         let models = models()
-        var unused = 0
+        var unused = buffers.use.heldBytes
         for model in models {
             guard let held = try? model.statistics() else { continue }
             unused += max(0, held.reserved - held.inUse)
@@ -54,10 +58,12 @@ final class MemoryKeeper: Sendable {
         }
         switch decision {
         case .rest:
-            break
+            buffers.trim()
         case .wait(let next):
+            buffers.trimUnneeded(now: Self.now)
             look(at: next)
         case .release(let next):
+            buffers.trim()
             // What cannot be given back stays where it is, and the steps that hold it fail by themselves if the device does.
             for model in models { try? model.releaseUnusedMemory() }
             Engine.returnFreedPages()

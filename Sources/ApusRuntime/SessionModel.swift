@@ -9,6 +9,9 @@ final class SessionModel: LoadedModel {
     let inputs: [ValueDescription]
     let outputs: [ValueDescription]
     let assignment: NodeAssignment
+    var buffers: SharedBuffers { state.buffers }
+    /// Bytes of weights in memory of this process's own, which the session's allocator does not count.
+    let residentBytes: Int
     private let session: Session
     private let state: ExecutorState
     /// Where the session's runs happen; nil on the CPU, where any thread will do and runs may overlap.
@@ -30,10 +33,12 @@ final class SessionModel: LoadedModel {
             let described = try graphs.graph(directory: directory, part)
             session = try described.graph.lowered(engine, options: options)
             described.loaded()
+            residentBytes = described.graph.residentBytes
             inputs = described.graph.inputs
             outputs = described.graph.outputs
         case .file(let path):
             session = try Session.open(engine, file: path, options: options)
+            residentBytes = 0
             inputs = try Self.describe(session.inputNames, path, session.inputType)
             outputs = try Self.describe(session.outputNames, path, session.outputType)
         }
@@ -118,15 +123,12 @@ final class SessionModel: LoadedModel {
     private func hostTensor(
         _ index: Int, _ elementType: ElementType, _ shape: [Int], _ bytes: UnsafeRawBufferPointer
     ) throws(ApusError) -> HostTensor {
-        switch elementType {
-        case .float32: HostTensor(shape, .float32(Array(bytes.bindMemory(to: Float.self))))
-        case .int32: HostTensor(shape, .int32(Array(bytes.bindMemory(to: Int32.self))))
-        case .int64: HostTensor(shape, .int64(Array(bytes.bindMemory(to: Int64.self))))
-        default:
+        guard let tensor = buffers.tensor(elementType, shape, copying: bytes) else {
             throw ApusError(
                 .unsupportedModel, "output '\(outputs[index].name)' is \(elementType), only float32 and integers are read",
                 place: name)
         }
+        return tensor
     }
 
     private static func describe(

@@ -26,6 +26,7 @@ package struct DeviceDescription: Sendable, Equatable {
         package var promisedBytes: Int?
         /// What the system says its worker takes, files and shared pages in parts; nil without a worker of its own.
         package var workerBytes: Int?
+        package var buffers = Buffers()
 
         package init(allocatedBytes: Int, reservedBytes: Int, maxAllocatedBytes: Int, totalBytes: Int, utilizationPercent: Double) {
             self.allocatedBytes = allocatedBytes
@@ -33,6 +34,25 @@ package struct DeviceDescription: Sendable, Equatable {
             self.maxAllocatedBytes = maxAllocatedBytes
             self.totalBytes = totalBytes
             self.utilizationPercent = utilizationPercent
+        }
+    }
+
+    /// Storage of tensors on their way to and from the device.
+    package struct Buffers: Sendable, Equatable {
+        /// Tensors that were given storage of earlier ones.
+        package var hits: Int
+        /// Tensors that had to be given new storage instead.
+        package var misses: Int
+        /// Bytes kept for later ones.
+        package var heldBytes: Int
+        /// Bytes given back since nothing needed them.
+        package var trimmedBytes: Int
+
+        package init(hits: Int = 0, misses: Int = 0, heldBytes: Int = 0, trimmedBytes: Int = 0) {
+            self.hits = hits
+            self.misses = misses
+            self.heldBytes = heldBytes
+            self.trimmedBytes = trimmedBytes
         }
     }
 

@@ -85,6 +85,7 @@ private struct FaultingModel: LoadedModel {
     var inputs: [ValueDescription] { model.inputs }
     var outputs: [ValueDescription] { model.outputs }
     var assignment: NodeAssignment { model.assignment }
+    var buffers: SharedBuffers { model.buffers }
 
     func run(_ inputs: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
         try executor.run { () throws(ApusError) in try model.run(inputs, output: output, memory: memory) }

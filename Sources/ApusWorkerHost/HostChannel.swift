@@ -7,11 +7,10 @@ import Synchronization
 
 /// The worker's end of a lane or of the loader's channel: one request after the other, each answered before the next is read.
 final class HostChannel: @unchecked Sendable {
-    // `region` and `pool` belong to the thread that serves.
+    // `region` belongs to the thread that serves.
     private let socket: FrameSocket
     private let models: HostedModels
     private var region: SharedRegion
-    private var pool = BufferPool()
     private let steps = Atomic<UInt64>(0)
 
     init(_ socket: FrameSocket, _ region: consuming SharedRegion, _ models: HostedModels) {
@@ -28,22 +27,12 @@ final class HostChannel: @unchecked Sendable {
         var decoder = FrameDecoder()
         while true {
             do throws(FrameFault) {
-                if pool.heldBytes > 0, !isReadable(within: Self.idleMilliseconds) { pool.trim() }
                 let frame = try socket.receive(&decoder)
                 try socket.send(try answer(frame, other))
             } catch {
                 ProcessEnd.after(error)
             }
         }
-    }
-
-    /// After this long without a request, buffers are given back.
-    private static let idleMilliseconds: Int32 = 4_000
-
-    /// Whether something arrives within this time. Between two requests nothing that has arrived waits to be decoded.
-    private func isReadable(within milliseconds: Int32) -> Bool {
-        var entry = pollfd(fd: socket.descriptor, events: Int16(POLLIN), revents: 0)
-        return poll(&entry, 1, milliseconds) != 0
     }
 
     /// Serves steps from a thread of its own.
@@ -78,7 +67,7 @@ final class HostChannel: @unchecked Sendable {
         var inputs: [String: HostTensor] = [:]
         for input in request.inputs {
             guard model.inputs.indices.contains(input.index), try region.reaches(input.tensor.end),
-                let tensor = region.read(input.tensor, into: &pool)
+                let tensor = region.read(input.tensor, into: model.buffers)
             else {
                 throw ApusError(.engineFailure, "input \(input.index) is not where the step says, or none of the model's")
             }
@@ -89,9 +78,10 @@ final class HostChannel: @unchecked Sendable {
         }
         let run = { () throws(ApusError) in try model.run(inputs, output: request.output, memory: request.memory) }
         let output = if let fault = request.fault { try fault.carryOut(run) } else { try run() }
-        for tensor in inputs.values { pool.recycle(tensor) }
+        model.buffers.recycle(inputs.values)
         var payload: [UInt8] = []
         for placement in try region.place([output]) { placement.encode(into: &payload) }
+        model.buffers.recycle(output)
         return Frame(.result, sequence: sequence, payload: payload)
     }
 

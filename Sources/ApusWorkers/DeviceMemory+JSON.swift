@@ -9,15 +9,24 @@ extension DeviceMemory {
         json.member("reserved", reservedBytes)
         json.member("max_allocated", maxAllocatedBytes)
         json.member("total", totalBytes)
+        json.member("buffer_hits", buffers.hits)
+        json.member("buffer_misses", buffers.misses)
+        json.member("buffer_held", buffers.heldBytes)
+        json.member("buffer_trimmed", buffers.trimmedBytes)
         json.endObject()
     }
 
     package init(reading json: JSONReader) throws(ApusError) {
-        for key in ["allocated", "reserved", "max_allocated", "total"] where try json.integer(key) < 0 {
-            throw ApusError(json.code, "bytes cannot be negative", place: json.place(of: key))
+        func count(_ key: String) throws(ApusError) -> Int {
+            let value = try json.integer(key)
+            guard value >= 0 else { throw ApusError(json.code, "bytes and counts cannot be negative", place: json.place(of: key)) }
+            return value
         }
         self.init(
-            allocatedBytes: try json.integer("allocated"), reservedBytes: try json.integer("reserved"),
-            maxAllocatedBytes: try json.integer("max_allocated"), totalBytes: try json.integer("total"))
+            allocatedBytes: try count("allocated"), reservedBytes: try count("reserved"), maxAllocatedBytes: try count("max_allocated"),
+            totalBytes: try count("total"),
+            buffers: BufferUse(
+                hits: try count("buffer_hits"), misses: try count("buffer_misses"), heldBytes: try count("buffer_held"),
+                trimmedBytes: try count("buffer_trimmed")))
     }
 }

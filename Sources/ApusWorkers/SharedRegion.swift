@@ -97,33 +97,12 @@ package struct SharedRegion: ~Copyable {
         }
     }
 
-    /// Copies a tensor out; nil when it does not lie inside the region or is of a type that hosts do not take.
-    package borrowing func read(_ placement: TensorPlacement) -> HostTensor? {
+    /// Copies a tensor out, into storage of `buffers`, which it is to be given back to; nil when it does not lie inside the region or is of a
+    /// type that hosts do not take.
+    package borrowing func read(_ placement: TensorPlacement, into buffers: SharedBuffers = .none) -> HostTensor? {
         guard placement.fits(mapping.count) else { return nil }
         let bytes = UnsafeRawBufferPointer(rebasing: mapping[placement.offset..<placement.end])
-        switch placement.elementType {
-        case .float32: return HostTensor(placement.shape, .float32(Self.array(bytes)))
-        case .int32: return HostTensor(placement.shape, .int32(Self.array(bytes)))
-        case .int64: return HostTensor(placement.shape, .int64(Self.array(bytes)))
-        default: return nil
-        }
-    }
-
-    /// The same, into storage of `pool` where it has some. The tensor is to be given back to it.
-    package borrowing func read(_ placement: TensorPlacement, into pool: inout BufferPool) -> HostTensor? {
-        guard placement.fits(mapping.count) else { return nil }
-        let bytes = UnsafeRawBufferPointer(rebasing: mapping[placement.offset..<placement.end])
-        return pool.tensor(placement.elementType, placement.shape, copying: bytes)
-    }
-
-    private static func array<Element: BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer) -> [Element] {
-        let count = bytes.count / MemoryLayout<Element>.stride
-        // The standard library writes the count of an array without room too, into storage that all empty arrays share.
-        guard count > 0 else { return [] }
-        return [Element](unsafeUninitializedCapacity: count) { elements, initialized in
-            UnsafeMutableRawBufferPointer(elements).copyMemory(from: bytes)
-            initialized = count
-        }
+        return buffers.tensor(placement.elementType, placement.shape, copying: bytes)
     }
 
     /// Gives pages back after a step much larger than usual.

@@ -57,9 +57,9 @@ final class WorkerChannel: @unchecked Sendable {
         return try exchange(kind, payload, budget)
     }
 
-    /// Runs a step: copies the tensors over, waits, copies the output back, which must be of `type`.
+    /// Runs a step: copies the tensors over, waits, copies the output back into storage of `buffers`; it must be of `type`.
     func step(
-        _ request: StepRequest, _ tensors: [HostTensor], returning type: ElementType, within budget: Int64
+        _ request: StepRequest, _ tensors: [HostTensor], returning type: ElementType, into buffers: SharedBuffers, within budget: Int64
     ) throws(Failure) -> HostTensor {
         lock.lock()
         defer { lock.unlock() }
@@ -77,7 +77,7 @@ final class WorkerChannel: @unchecked Sendable {
             throw .refused(ApusError(.engineFailure, "this step cannot be sent to a worker: \(error)"))
         }
         let answer = try exchange(.step, payload, budget)
-        let output = try read(answer, type)
+        let output = try read(answer, type, buffers)
         if request.memory == .released { region.release() }
         return output
     }
@@ -104,7 +104,7 @@ final class WorkerChannel: @unchecked Sendable {
         return answer
     }
 
-    private func read(_ answer: Frame, _ type: ElementType) throws(Failure) -> HostTensor {
+    private func read(_ answer: Frame, _ type: ElementType, _ buffers: SharedBuffers) throws(Failure) -> HostTensor {
         let placement: TensorPlacement
         do throws(FrameFault) {
             placement = try answer.placement()
@@ -117,7 +117,7 @@ final class WorkerChannel: @unchecked Sendable {
         } catch {
             throw .refused(error)
         }
-        guard reached, placement.elementType == type, let tensor = region.read(placement) else {
+        guard reached, placement.elementType == type, let tensor = region.read(placement, into: buffers) else {
             throw .broken(.malformed("a \(placement.elementType) tensor of \(placement.byteCount) bytes at \(placement.offset)"))
         }
         return tensor

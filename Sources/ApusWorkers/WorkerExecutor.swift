@@ -88,6 +88,7 @@ package final class WorkerExecutor: Executor {
     }
 
     package func clearCache() async throws(ApusError) {
+        process.buffers.trim()
         try await prepare { [process] () throws(ApusError) in
             try process.ask(.clearCache, within: process.options.firstStepDeadline)
         }

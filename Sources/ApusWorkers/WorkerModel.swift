@@ -9,6 +9,7 @@ final class WorkerModel: LoadedModel, @unchecked Sendable {
     let inputs: [ValueDescription]
     let outputs: [ValueDescription]
     let assignment: NodeAssignment
+    var buffers: SharedBuffers { process.buffers }
     private let name: String
     private let number: UInt32
     private let process: WorkerProcess
@@ -47,7 +48,7 @@ final class WorkerModel: LoadedModel, @unchecked Sendable {
         let result = try process.perform(on: channel) { channel throws(WorkerChannel.Failure) in
             try channel.step(
                 StepRequest(model: number, output: output, memory: memory, fault: fault(on: channel), inputs: []), ordered,
-                returning: outputs[output].elementType, within: Self.nanoseconds(seconds))
+                returning: outputs[output].elementType, into: process.buffers, within: Self.nanoseconds(seconds))
         }
         lock.withLock { pace.learn(size, seconds: Double(AwakeClock.monotonic - start) / 1e9) }
         return result

@@ -53,6 +53,7 @@ extension WorkerProcess {
                 // A control channel that takes nothing more is found out by the answer that does not come.
                 try? tell(.ping)
                 flushUnloads()
+                buffers.trimUnneeded(now: Int(clamping: AwakeClock.monotonic))
             }
             let now = clock.now
             sleep(nanoseconds: watch.nextLook(after: now, deadlines: deadlines) - now)

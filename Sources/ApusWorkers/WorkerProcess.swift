@@ -20,6 +20,8 @@ final class WorkerProcess: @unchecked Sendable {
     let control: FrameSocket
     /// The loader's, then one for each lane.
     let channels: [WorkerChannel]
+    /// Storage for what comes back from the worker, and for what is made for it.
+    let buffers = SharedBuffers()
     let clock: AwakeClock
     let waker: Waker
     private let condition = NSCondition()

@@ -20,12 +20,15 @@ import Testing
             assignment: .strict, tensorRT: .init(cacheDirectory: "/c"), cudaGraphs: .on, tf32: .off)
         full.onlyVisibleUUID = "GPU-1"
         full.helpers = 2
+        full.group = try GroupShape([
+            [.init(DeviceID(.cpu, 0), cores: [0, 1], memoryLimitBytes: 1 << 33), .init(DeviceID(.cpu, 1))], [.init(DeviceID(.cuda, 0))],
+        ])
         for settings in [plain, full] {
             let contract = WorkerContract(settings: settings, regionLimit: 123)
             #expect(try crossed(contract.write, WorkerContract.init(reading:)) == contract)
         }
         // A setting that is added must cross too: write it, read it, put it into `full`, and count it here.
-        #expect(Mirror(reflecting: full).children.count == 12)
+        #expect(Mirror(reflecting: full).children.count == 13)
     }
 
     @Test func everyRequestCrosses() throws {
@@ -34,9 +37,29 @@ import Testing
         ] + NetworkForm.allCases.map { .checkpoint(directory: "/m", .network($0)) }
         for source in sources {
             for optimization in LoadRequest.Optimization.allCases {
-                let order = LoadOrder(.max, LoadRequest(name: "n\u{0}\n", source: source, optimization: optimization))
+                let stages = optimization == .none ? [] : [0..<3, 3..<3, 5..<9]
+                let order = LoadOrder(.max, LoadRequest(name: "n\u{0}\n", source: source, optimization: optimization, stages: stages))
                 #expect(try Frame(.load, sequence: 0, payload: order.encoded()).document(LoadOrder.init(reading:)) == order)
-                #expect(Mirror(reflecting: order.request).children.count == 3)
+                #expect(Mirror(reflecting: order.request).children.count == 4)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        #"{"stages":[1],"name":"n","file":"f","optimization":"all"}"#, #"{"stages":[3,1],"name":"n","file":"f","optimization":"all"}"#,
+        #"{"stages":["1",2],"name":"n","file":"f","optimization":"all"}"#, #"{"stages":7,"name":"n","file":"f","optimization":"all"}"#,
+    ])
+    func stagesThatMakeNoSenseAreRefused(text: String) throws {
+        #expect(throws: ApusError.self) {
+            try Frame(.load, sequence: 0, payload: Array(text.utf8)).document(LoadRequest.init(reading:))
+        }
+    }
+
+    @Test(arguments: ["[]", "[[]]", "[3]", #"[[{"device":"cpu:0","cores":[]},{"device":"cpu:0","cores":[]}]]"#, #"[[{"device":"c","cores":[]}]]"#])
+    func groupsThatMakeNoSenseAreRefused(text: String) throws {
+        #expect(throws: ApusError.self) {
+            try Frame(.load, sequence: 0, payload: Array("{\"group\":\(text)}".utf8)).document { json throws(ApusError) in
+                try GroupShape(reading: json, "group")
             }
         }
     }
@@ -57,8 +80,16 @@ import Testing
             outputs: [ValueDescription("", .bool, [.fixed(0)])],
             assignment: NodeAssignment([.init(provider: "P", nodes: 1, operators: []), .init(provider: "Q", nodes: 0, operators: ["x"])]))
         #expect(try crossed(outline.write, ModelOutline.init(reading:)) == outline)
-        let memory = DeviceMemory(allocatedBytes: 1, reservedBytes: 2, maxAllocatedBytes: 3, totalBytes: .max)
+        let memory = DeviceMemory(
+            allocatedBytes: 1, reservedBytes: 2, maxAllocatedBytes: 3, totalBytes: .max,
+            buffers: BufferUse(hits: 4, misses: 5, heldBytes: 6, trimmedBytes: .max))
         #expect(try crossed(memory.write, DeviceMemory.init(reading:)) == memory)
+        let group = GroupState(
+            stages: [
+                [.init(DeviceID(.cpu, 0), memory: memory, busyNanoseconds: 9, waitedNanoseconds: 4, steps: 2), .init(DeviceID(.cpu, 1))],
+                [.init(DeviceID(.cpu, 2))],
+            ], activeNanoseconds: 77)
+        #expect(try crossed(group.write, GroupState.init(reading:)) == group)
         let hello = WorkerHello(pid: 77, engineVersion: "1.31.1")
         #expect(try crossed(hello.write, WorkerHello.init(reading:)) == hello)
     }
@@ -77,7 +108,8 @@ import Testing
         let contract = WorkerContract(
             settings: ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: ""), regionLimit: 1)
         let frame = Frame(.configure, sequence: 0, json: contract.write)
-        let text = String(decoding: frame.payload, as: UTF8.self).replacing("\"protocol\":1", with: "\"protocol\":2")
+        let text = String(decoding: frame.payload, as: UTF8.self).replacing(
+            "\"protocol\":\(WorkerContract.protocolVersion)", with: "\"protocol\":\(WorkerContract.protocolVersion + 1)")
         #expect { try Frame(.configure, sequence: 0, payload: Array(text.utf8)).document(WorkerContract.init(reading:)) } throws: { error in
             let error = error as? ApusError
             return error?.code == .engineIncompatible && error?.advice != nil

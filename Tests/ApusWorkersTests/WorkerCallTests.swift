@@ -124,7 +124,10 @@ import Testing
 
     @Test func memoryAndItsClearingAreTheWorkers() async throws {
         let worker = try await TestWorker.spawn()
-        #expect(try await worker.memory() == DeviceMemory(allocatedBytes: 11, reservedBytes: 22, maxAllocatedBytes: 33, totalBytes: 44))
+        let memory = DeviceMemory(
+            allocatedBytes: 11, reservedBytes: 22, maxAllocatedBytes: 33, totalBytes: 44,
+            buffers: BufferUse(hits: 55, misses: 66, heldBytes: 77, trimmedBytes: 88))
+        #expect(try await worker.memory() == memory)
         try await worker.clearCache()
         #expect(try await worker.memory().totalBytes == 45)
         await worker.shutdown()

@@ -18,6 +18,8 @@ struct ModelMemory: Sendable, Equatable {
     let packedBeside: Int
     /// Bytes that one lane computes in for each token of its batch.
     private let workingBytesPerToken: Double
+    /// The same for a graph of Apus' own operators.
+    private let kernelBytesPerToken: Double
     private let maxTokens: Int
     /// Tokens of a batch where the policy names them.
     private let tokenBudget: Int?
@@ -37,11 +39,13 @@ struct ModelMemory: Sendable, Equatable {
             packedBeside = 0
             workingBytesPerToken = Self.working(
                 longest: maxTokens, hidden: configuration.hiddenSize, intermediate: configuration.intermediateSize, heads: configuration.heads)
+            kernelBytesPerToken = 4 * Self.kernelRows * Double(configuration.hiddenSize)
         case .onnx(let file):
             for path in [file.path] + file.externalFiles { weights += Self.size(path) }
             // Which tensors are matrices, and how wide layers are, is known to the engine alone: all of them, and as if for a large encoder.
             packedBeside = weights
             workingBytesPerToken = Self.working(longest: maxTokens, hidden: 1_024, intermediate: 4_096, heads: 16)
+            kernelBytesPerToken = workingBytesPerToken
         }
         for case .dense(let dense) in checkpoint.modules { weights += dense.weight.bytes.count }
         self.weights = weights
@@ -61,6 +65,7 @@ struct ModelMemory: Sendable, Equatable {
         // Which weights are packed once more is known to the engine alone.
         packedBeside = weights
         workingBytesPerToken = Double(itemBytes)
+        kernelBytesPerToken = workingBytesPerToken
         maxTokens = batch
         tokenBudget = batch
     }
@@ -68,11 +73,12 @@ struct ModelMemory: Sendable, Equatable {
     /// Bytes of the weights as `form` keeps them, for weights that are stored in fp32: int8 with its scales, int4 with a scale for each
     /// block of 32 and tables as they are.
     private func weightBytes(_ form: ServedForm) -> Int {
-        guard form.form != nil, !areQuantized else { return weights }
+        guard let network = form.form, !areQuantized else { return weights }
         switch form.precision {
         case .fp32, .auto: return weights
         case .fp16, .bf16: return weights / 2
-        case .int8: return weights / 10 * 3
+        // A scale for each row, and for each block of 32, in fp32.
+        case .int8: return weights / 100 * (network.style == .kernels ? 26 : 30)
         case .int4: return tables + (weights - tables) / 5
         }
     }
@@ -83,11 +89,16 @@ struct ModelMemory: Sendable, Equatable {
         // Steps of an accelerator come one after the other whatever lane they are from.
         let steps = computesOnCPU ? lanes : 1
         let tokens = max(tokenBudget ?? device.kind.tokenBudget, maxTokens)
-        let arena = Int(exactly: (workingBytesPerToken * Double(tokens) * Double(max(1, steps))).rounded()) ?? .max
+        let perToken = form.form?.style == .kernels ? kernelBytesPerToken : workingBytesPerToken
+        let arena = Int(exactly: (perToken * Double(tokens) * Double(max(1, steps))).rounded()) ?? .max
         let weights = weightBytes(form)
         guard computesOnCPU else { return [.weights: weights, .arena: arena] }
         return [.weights: weights + packedBeside, .arena: arena, .context: Self.sessionBytes]
     }
+
+    /// Activations of a layer in rows of the hidden width, with operators that keep neither scores nor the widened feed-forward rows: input,
+    /// queries, keys, values, context and output; seven were measured.
+    private static let kernelRows = 7.0
 
     /// The engine's own tables for a model on a CPU: 2.5 MiB measured for one of 6 layers.
     private static let sessionBytes = 3 << 20

@@ -3,9 +3,9 @@ import ApusExecution
 import ApusTensor
 
 extension HostTensor {
-    /// `items`, which are of one type and shape, one behind the other along a new first axis. Throws `invalid_value` when they are not, or too
+    /// `items`, which are of one type and shape, one behind the other along a new first axis, in storage of `buffers`. Throws `invalid_value` when they are not, or too
     /// large together.
-    static func stacking(_ items: [HostTensor], place: String) throws(ApusError) -> HostTensor {
+    static func stacking(_ items: [HostTensor], in buffers: SharedBuffers = .none, place: String) throws(ApusError) -> HostTensor {
         guard let first = items.first, items.allSatisfy({ $0.shape == first.shape && $0.elementType == first.elementType }),
             let count = ElementCount.of([items.count] + first.shape)
         else {
@@ -13,9 +13,9 @@ extension HostTensor {
         }
         let elements: Elements =
             switch first.elements {
-            case .float32: .float32(Self.joined(items, count) { if case .float32(let values) = $0 { values } else { [] } })
-            case .int32: .int32(Self.joined(items, count) { if case .int32(let values) = $0 { values } else { [] } })
-            case .int64: .int64(Self.joined(items, count) { if case .int64(let values) = $0 { values } else { [] } })
+            case .float32: .float32(Self.joined(items, count, buffers) { if case .float32(let values) = $0 { values } else { [] } })
+            case .int32: .int32(Self.joined(items, count, buffers) { if case .int32(let values) = $0 { values } else { [] } })
+            case .int64: .int64(Self.joined(items, count, buffers) { if case .int64(let values) = $0 { values } else { [] } })
             }
         return HostTensor([items.count] + first.shape, elements)
     }
@@ -34,9 +34,10 @@ extension HostTensor {
         }
     }
 
-    private static func joined<Element>(_ items: [HostTensor], _ count: Int, _ values: (Elements) -> [Element]) -> [Element] {
-        var joined: [Element] = []
-        joined.reserveCapacity(count)
+    private static func joined<Element: PooledElement>(
+        _ items: [HostTensor], _ count: Int, _ buffers: SharedBuffers, _ values: (Elements) -> [Element]
+    ) -> [Element] {
+        var joined: [Element] = buffers.storage(for: count)
         for item in items { joined += values(item.elements) }
         return joined
     }

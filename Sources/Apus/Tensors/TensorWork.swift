@@ -61,9 +61,11 @@ struct TensorWork: BatchWork {
     private func step(_ items: [TensorItem]) throws(ApusError) -> [[HostTensor]] {
         var inputs: [String: HostTensor] = [:]
         for (place, input) in signature.inputs.enumerated() {
-            inputs[input.name] = try HostTensor.stacking(items.map { $0.tensors[place] }, place: "\(name): input '\(input.name)'")
+            inputs[input.name] = try HostTensor.stacking(
+                items.map { $0.tensors[place] }, in: model.buffers, place: "\(name): input '\(input.name)'")
         }
         let results = try model.run(inputs, outputs: Array(signature.outputs.indices), memory: .kept)
+        model.buffers.recycle(inputs.values)
         var rows = [[HostTensor]](repeating: [], count: items.count)
         for (output, result) in zip(signature.outputs, results) {
             guard let parts = result.unstacked(items.count) else {
@@ -73,6 +75,7 @@ struct TensorWork: BatchWork {
             }
             for (row, part) in parts.enumerated() { rows[row].append(part) }
         }
+        model.buffers.recycle(results)
         return rows
     }
 }

@@ -51,7 +51,7 @@ struct StatusView {
 
 extension StatusView.Device {
     static let standingHeadings = ["DEVICE", "STATE", "STAGE", "GRADE", "MS/BATCH", "TEXTS/S", "RESTARTS", "PID"]
-    static let hardwareHeadings = ["DEVICE", "MEMORY", "TEMP", "CUDA", "DRIVER", "TENSORRT", "LANES", "HEALTH"]
+    static let hardwareHeadings = ["DEVICE", "MEMORY", "REUSE", "TEMP", "CUDA", "DRIVER", "TENSORRT", "LANES", "HEALTH"]
 
     init(_ device: JSONReader) throws(ApusError) {
         name = try device.string("device")
@@ -64,7 +64,7 @@ extension StatusView.Device {
         let (gpu, memory, health) = (try device.optionalReader("gpu"), try device.optionalReader("memory"), try device.reader("health"))
         let verdict = try health.string("verdict")
         hardware = [
-            name, try Self.memory(gpu, memory), try gpu?.optionalInteger("temperature_celsius").map { "\($0) C" } ?? Figures.unknown,
+            name, try Self.memory(gpu, memory), try Self.reuse(memory), try gpu?.optionalInteger("temperature_celsius").map { "\($0) C" } ?? Figures.unknown,
             try gpu?.optionalString("cuda_version") ?? Figures.unknown, try gpu?.optionalString("driver_version") ?? Figures.unknown,
             try device.bool("tensorrt") ? "on" : "off", String(try device.integer("lanes")), verdict,
         ]
@@ -80,6 +80,13 @@ extension StatusView.Device {
             remarks.append("\(try finding.string("outcome")): \(try finding.string("text"))")
         }
         self.remarks = remarks
+    }
+
+    /// Share of tensors that were given storage of earlier ones.
+    private static func reuse(_ memory: JSONReader?) throws(ApusError) -> String {
+        guard let buffers = try memory?.optionalReader("buffers") else { return Figures.unknown }
+        let (hits, misses) = (Double(try buffers.integer("hits")), Double(try buffers.integer("misses")))
+        return hits + misses > 0 ? Figures.percent(hits / (hits + misses)) : Figures.unknown
     }
 
     /// What the driver counts, by any process, before what the engine's allocators hold.

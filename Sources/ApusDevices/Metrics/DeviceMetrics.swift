@@ -24,6 +24,8 @@ package final class DeviceMetrics: Sendable {
         var isHealthy: Bool?
         /// The driver's count at the last sample.
         var pcieReplays = 0
+        /// What was counted when its memory was last looked at.
+        var buffers = BufferUse()
     }
 
     private let factory: any MetricsFactory
@@ -152,8 +154,21 @@ package final class DeviceMetrics: Sendable {
             DeviceReading("apus_device_memory_max_allocated_bytes", [label], Double(memory.maxAllocatedBytes)),
             DeviceReading("apus_device_memory_total_bytes", [label], Double(memory.totalBytes)),
             DeviceReading("apus_device_memory_utilization_percent", [label], memory.utilizationPercent),
+            DeviceReading("apus_device_buffer_held_bytes", [label], Double(memory.buffers.heldBytes)),
         ]
-        devices.withLockedValue { show(readings, .memory, of: &$0[id, default: Device()]) }
+        let use = memory.buffers
+        let before = devices.withLockedValue { devices in
+            defer { devices[id]?.buffers = use }
+            show(readings, .memory, of: &devices[id, default: Device()])
+            return devices[id]?.buffers ?? BufferUse()
+        }
+        for (name, now, then) in [
+            ("hits_total", use.hits, before.hits), ("misses_total", use.misses, before.misses),
+            ("trimmed_bytes_total", use.trimmedBytes, before.trimmedBytes),
+        ] {
+            // A lower count than before is that of a new worker.
+            Counter(label: "apus_device_buffer_\(name)", dimensions: [label], factory: factory).increment(by: now < then ? now : now - then)
+        }
     }
 
     /// - Parameter ratio: share of the capacity of all configured devices that serves now, 0 to 1.

@@ -151,7 +151,14 @@ struct DeviceMetricsTests {
         metrics.knownAnswer(.wrong, on: device)
         metrics.batchEnded(BatchReport(device: device, result: .succeeded, sequences: 2, tokens: 9, seconds: 0.25))
         metrics.batchEnded(BatchReport(device: device, result: .failed(.hung, .device), sequences: 2, tokens: 9, seconds: 2))
-        metrics.counted(DeviceMemory(allocatedBytes: 25, reservedBytes: 50, maxAllocatedBytes: 30, totalBytes: 100), of: device)
+        // The third look is at a new worker, which counts from the start.
+        for use in [
+            BufferUse(hits: 10, misses: 4, heldBytes: 8, trimmedBytes: 0), BufferUse(hits: 15, misses: 4, heldBytes: 6, trimmedBytes: 2),
+            BufferUse(hits: 3, misses: 1, heldBytes: 5, trimmedBytes: 0),
+        ] {
+            let memory = DeviceMemory(allocatedBytes: 25, reservedBytes: 50, maxAllocatedBytes: 30, totalBytes: 100, buffers: use)
+            metrics.counted(memory, of: device)
+        }
         metrics.capacity(0.5)
         metrics.chaos(isActive: true)
         metrics.monitor(isAnswering: false)
@@ -171,6 +178,10 @@ struct DeviceMetricsTests {
                 #"apus_device_memory_max_allocated_bytes{device="cpu:1"} 30"#,
                 #"apus_device_memory_total_bytes{device="cpu:1"} 100"#,
                 #"apus_device_memory_utilization_percent{device="cpu:1"} 25"#,
+                #"apus_device_buffer_hits_total{device="cpu:1"} 18"#,
+                #"apus_device_buffer_misses_total{device="cpu:1"} 5"#,
+                #"apus_device_buffer_trimmed_bytes_total{device="cpu:1"} 2"#,
+                #"apus_device_buffer_held_bytes{device="cpu:1"} 5"#,
                 "apus_capacity_ratio 0.5", "apus_chaos_active 1", "apus_monitor_up 0",
             ]), "\(samples.sorted())")
         metrics.chaos(isActive: false)

@@ -43,7 +43,9 @@ final class ScriptedExecutor: Executor {
     ) async throws(ApusError) -> Value { try work() }
 
     func memory() async throws(ApusError) -> DeviceMemory {
-        DeviceMemory(allocatedBytes: 11, reservedBytes: 22, maxAllocatedBytes: 33, totalBytes: 44 + ScriptedModel.clearings)
+        DeviceMemory(
+            allocatedBytes: 11, reservedBytes: 22, maxAllocatedBytes: 33, totalBytes: 44 + ScriptedModel.clearings,
+            buffers: BufferUse(hits: 55, misses: 66, heldBytes: 77, trimmedBytes: 88))
     }
 
     func clearCache() async throws(ApusError) { ScriptedModel.cleared() }
