@@ -76,6 +76,10 @@ final class LoadedModels: ModelCatalog {
         plan.compactMap { model($0.id)?.description }
     }
 
+    var ready: [any EmbeddingModel] {
+        plan.compactMap { model($0.id) }
+    }
+
     var readiness: [ModelReadiness] {
         let devices = room.fleet.status().devices.filter { $0.role == .intended || $0.isServing }
         return plan.flatMap { model in devices.map { readiness(of: model.id, on: $0) } }

@@ -30,6 +30,19 @@ struct ServedModel: EmbeddingModel {
     var cosines: [DeviceID: Double] { ready.cosines }
     var devices: [DeviceID] { ready.devices }
 
+    func requireRoom(_ options: EmbeddingOptions) throws(ApusError) {
+        do throws(ApusError) {
+            try ready.embedder.scheduler.requireRoom(Self.batching(options))
+        } catch {
+            throw Self.withRetryTime(error)
+        }
+    }
+
+    private static func batching(_ options: EmbeddingOptions) -> BatchOptions {
+        BatchOptions(
+            deadline: options.deadline, priority: options.priority.batching, client: options.client?.number ?? 0, isPartial: options.partial)
+    }
+
     func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch {
         let texts = inputs.map { input -> TextInput in
             switch input {
@@ -42,9 +55,7 @@ struct ServedModel: EmbeddingModel {
             case .right: .right
             case .refuse: .refuse
             }
-        let batchOptions = BatchOptions(
-            deadline: options.deadline, priority: options.priority.batching, client: options.client?.number ?? 0, isPartial: options.partial)
-        let result = try await embed(texts, truncation, batchOptions)
+        let result = try await embed(texts, truncation, Self.batching(options))
         let failures = result.sequences.failures
         let provenance = zip(result.sequences.runs, result.tokenCounts).enumerated().map { row, made in
             let (run, count) = made

@@ -17,7 +17,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
     enum Admission {
         case admit(Caller)
         case refuse(HTTPReply)
+        /// There is no room now. The connection goes on: who is told to come back is not made to connect again as well.
+        case turnAway(HTTPReply)
     }
+
+    /// The most of a body that is read and thrown away for the sake of its connection.
+    private static let mostDiscarded = 64 << 10
+
 
     typealias Gate = @Sendable (HTTPRequestHead) -> Admission
     typealias Responder = @Sendable (HTTPRequest) async -> HTTPReply?
@@ -41,6 +47,8 @@ final class ConnectionHandler: ChannelDuplexHandler {
     var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     private var caller: Caller?
+    /// The answer to a request whose body is being thrown away.
+    private var turnedAway: HTTPReply?
     private var body = ByteBuffer()
     /// What this connection has taken from the budget, for the body that arrives or is being answered.
     private var heldBytes = 0
@@ -151,14 +159,19 @@ final class ConnectionHandler: ChannelDuplexHandler {
                     self.caller = caller
                     setDeadline(timeouts.body)
                     if sayContinue { writeContinue(version: head.version) }
-                case .refuse(let reply):
+                case .turnAway(let reply) where !sayContinue:
+                    turnedAway = reply
+                    setDeadline(timeouts.body)
+                case .refuse(let reply), .turnAway(let reply):
                     refuse(reply)
                 }
             case .refuse(let error):
                 refuse(error)
             }
         case .body(var bytes):
-            if let error = intake.bodyArrived(bytes.readableBytes) ?? hold(bytes.readableBytes) {
+            if let turnedAway {
+                if intake.bodyArrived(bytes.readableBytes) != nil || intake.bodyBytes > Self.mostDiscarded { refuse(turnedAway) }
+            } else if let error = intake.bodyArrived(bytes.readableBytes) ?? hold(bytes.readableBytes) {
                 refuse(error)
             } else if body.readableBytes == 0 {
                 body = bytes
@@ -166,6 +179,13 @@ final class ConnectionHandler: ChannelDuplexHandler {
                 body.writeBuffer(&bytes)
             }
         case .end:
+            if let head, let reply = turnedAway {
+                turnedAway = nil
+                self.head = nil
+                intake.requestCompleted()
+                answer(reply, to: head)
+                return
+            }
             guard let head, let caller else { return }
             self.caller = nil
             let request = HTTPRequest(head: head, caller: caller, body: body)
@@ -212,6 +232,10 @@ final class ConnectionHandler: ChannelDuplexHandler {
             context?.close(promise: nil)
             return
         }
+        answer(reply, to: head)
+    }
+
+    private func answer(_ reply: HTTPReply, to head: HTTPRequestHead) {
         let closes = !head.isKeepAlive || isDraining || inputIsClosed && backlog.isEmpty || Self.leavesHTTP(head)
         write(reply, to: head, closes: closes) { connection in
             if closes || connection.isDraining {
@@ -256,6 +280,7 @@ final class ConnectionHandler: ChannelDuplexHandler {
 
     private func refuse(_ reply: HTTPReply) {
         intake.refused()
+        turnedAway = nil
         backlog.removeAll()
         body = ByteBuffer()
         letGo()

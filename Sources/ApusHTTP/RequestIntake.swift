@@ -24,7 +24,8 @@ struct RequestIntake {
 
     private(set) var phase = Phase.waiting(fresh: true)
     private let limits: HTTPConfiguration.Limits
-    private var bodyBytes = 0
+    /// Of the body that is arriving, or arrived last.
+    private(set) var bodyBytes = 0
     /// Bytes that came in since the body began, framing included.
     private var rawBodyBytes = 0
     /// Whether the line feed of the request line has been seen. Also true where the line began inside a chunk with the end of an earlier

@@ -19,17 +19,33 @@ struct RequestRouter: Sendable {
     let metricsSource: MetricsSource
     let logger: Logger
 
-    /// Lets nobody on without a key, whether or not there is anything where they ask, and nobody where their key does not reach.
+    /// Lets nobody on without a key, whether or not there is anything where they ask, and nobody where their key does not reach. Turns away
+    /// who would only be told to come back later.
     func admit(_ head: HTTPRequestHead) -> ConnectionHandler.Admission {
+        let route = (try? find(RequestTarget(head.uri)))?.route ?? .unknown
         do throws(ApusError) {
-            return .admit(try caller(of: head))
+            let caller = try caller(of: head, on: route)
+            guard route == .embeddings, head.method == .POST, let reply = refusal(of: head, caller) else { return .admit(caller) }
+            return .turnAway(reply)
         } catch {
             return .refuse(refuse(error, headers: head.headers))
         }
     }
 
-    private func caller(of head: HTTPRequestHead) throws(ApusError) -> Caller {
-        let route = (try? find(RequestTarget(head.uri)))?.route ?? .unknown
+    /// Nil unless the queue has no room for whatever the body may say. A request with wrong headers goes on, and is told so.
+    private func refusal(of head: HTTPRequestHead, _ caller: Caller) -> HTTPReply? {
+        let arrival = ContinuousClock.now
+        guard let asked = try? RequestHeaders(head.headers, arrival: arrival) else { return nil }
+        do throws(ApusError) {
+            try service.requireRoom(EmbeddingOptions(deadline: asked.deadline, priority: asked.priority), for: caller)
+            return nil
+        } catch {
+            service.metrics.began()
+            return ended(HTTPReply(error), error, on: .embeddings, RequestHeaders.requestID(head.headers), since: arrival)
+        }
+    }
+
+    private func caller(of head: HTTPRequestHead, on route: Route) throws(ApusError) -> Caller {
         guard let scopes = route.scopes else { return .anyone }
         let caller = try service.access.caller(presenting: head.headers.bearerKey)
         try caller.require(anyOf: scopes)
@@ -53,11 +69,20 @@ struct RequestRouter: Sendable {
             failure = error
             reply = HTTPReply(error, headers: allow(route, error))
         }
+        reply = ended(reply, failure, on: route, requestID, since: arrival)
+        if failure?.code == .cancelled && Task.isCancelled { return nil }
+        return reply
+    }
+
+    /// Counts and notes a request that was answered.
+    private func ended(
+        _ reply: HTTPReply, _ failure: ApusError?, on route: Route, _ requestID: String, since arrival: ContinuousClock.Instant
+    ) -> HTTPReply {
+        var reply = reply
         reply.headers.append(("x-request-id", requestID))
         let duration = ContinuousClock.now - arrival
         service.metrics.ended(route, code: failure?.code, duration: duration)
         note(failure, route: route, status: reply.status, requestID: requestID, duration: duration)
-        if failure?.code == .cancelled && Task.isCancelled { return nil }
         return reply
     }
 

@@ -107,13 +107,7 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
         }.get()
         do throws(ApusError) {
             // What the queue has no room for is refused before any work is put into it.
-            let deadline = options.deadline.map { clock.nanoseconds(at: $0) }
-            let admitted = state.withLockedValue { state in
-                Result { () throws(ApusError) in
-                    try state.planner.admitAny(options.priority, client: options.client, deadline: deadline, now: clock.now)
-                }
-            }
-            try admitted.get()
+            try requireRoom(options)
             try await enqueueAll(id, count, options, input)
         } catch {
             finish(id, .failure(error))
@@ -127,6 +121,18 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
             finish(id, .failure(Self.cancelled))
         }
         return try result.get()
+    }
+
+    /// Throws what ``run(count:_:_:)`` would throw for want of room if it were asked now for the least there is, `overloaded` or
+    /// `rate_limit_exceeded`: a question that puts nothing into the queue, for those who have not read yet what is asked.
+    package func requireRoom(_ options: BatchOptions) throws(ApusError) {
+        let deadline = options.deadline.map { clock.nanoseconds(at: $0) }
+        let admitted = state.withLockedValue { state in
+            Result { () throws(ApusError) in
+                try state.planner.admitAny(options.priority, client: options.client, deadline: deadline, now: clock.now)
+            }
+        }
+        try admitted.get()
     }
 
     /// Inputs handed to the lanes together: enough to fill a batch, few enough to start soon.

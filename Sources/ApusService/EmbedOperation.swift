@@ -7,6 +7,21 @@ struct EmbedOperation: Sendable {
     let metrics: ServiceMetrics
     let limiter: KeyLimiter
 
+    /// Throws when no model has room for any request with these options, or the key has used up what it may: then nothing of the request
+    /// needs to be read.
+    func requireRoom(_ options: EmbeddingOptions) throws(ApusError) {
+        try limiter.requireRoom(options.client)
+        var refusal: ApusError?
+        for model in catalog.ready {
+            do throws(ApusError) {
+                return try model.requireRoom(options)
+            } catch {
+                refusal = refusal ?? error
+            }
+        }
+        if let refusal { throw refusal }
+    }
+
     func run(_ request: EmbedRequest) async throws -> EmbedReply {
         let model = try model(named: request.model)
         let description = model.description

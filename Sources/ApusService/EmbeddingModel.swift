@@ -1,3 +1,5 @@
+package import ApusErrors
+
 /// The seam between the front door and the engine room: one loaded model that turns texts into vectors.
 ///
 /// The service hands over what a client asked for, already checked against every limit that needs no tokenizer, and gets
@@ -9,9 +11,17 @@
 package protocol EmbeddingModel: Sendable {
     var description: ModelDescription { get }
 
+    /// Throws what ``embed(_:options:)`` would throw for want of room if it were asked now for the shortest input, and does nothing else.
+    func requireRoom(_ options: EmbeddingOptions) throws(ApusError)
+
     /// Embeds `inputs` (never empty) and answers in their order, one row for each. Under ``EmbeddingOptions/partial`` what ails one input
     /// alone is told in ``EmbeddingBatch/failures``, and only what stops all of them is thrown.
     func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch
+}
+
+extension EmbeddingModel {
+    /// There is room.
+    package func requireRoom(_ options: EmbeddingOptions) throws(ApusError) {}
 }
 
 /// One thing to embed.

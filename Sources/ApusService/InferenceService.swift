@@ -42,13 +42,25 @@ package final class InferenceService: Sendable {
         guard !isDraining else { throw Self.shuttingDown }
         try caller.require(anyOf: [.infer])
         var request = request
-        request.options.client = caller.client
-        request.options.priority = request.options.priority.capped(at: caller.highestPriority)
+        request.options = Self.allowed(request.options, caller)
         do {
             return try await embedding.run(request)
         } catch {
             throw Self.told(error)
         }
+    }
+
+    /// A question that can be asked before anything of a request but its head is known.
+    /// - Throws: `.overloaded` and `.rateLimitExceeded` when ``embed(_:for:)`` would throw them for whatever is asked with these options.
+    package func requireRoom(_ options: EmbeddingOptions, for caller: Caller) throws(ApusError) {
+        try embedding.requireRoom(Self.allowed(options, caller))
+    }
+
+    private static func allowed(_ options: EmbeddingOptions, _ caller: Caller) -> EmbeddingOptions {
+        var options = options
+        options.client = caller.client
+        options.priority = options.priority.capped(at: caller.highestPriority)
+        return options
     }
 
     package func listModels() -> [ModelDescription] { models.list() }

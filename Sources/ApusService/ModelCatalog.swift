@@ -6,6 +6,8 @@ package protocol ModelCatalog: Sendable {
     func entry(_ id: String) -> CatalogEntry?
     /// Every model that can serve, in the order they were named at start.
     var models: [ModelDescription] { get }
+    /// Every model that takes work now.
+    var ready: [any EmbeddingModel] { get }
     /// One line for each model on each device, loading and failed ones included.
     var readiness: [ModelReadiness] { get }
 
@@ -21,6 +23,10 @@ package protocol ModelCatalog: Sendable {
 }
 
 extension ModelCatalog {
+    package var ready: [any EmbeddingModel] {
+        models.compactMap { if case .ready(let model) = entry($0.id) { model } else { nil } }
+    }
+
     package func load(_ id: String) async throws(ApusError) { throw Self.fixed }
     package func unload(_ id: String) async throws(ApusError) { throw Self.fixed }
 

@@ -4,8 +4,11 @@ import Synchronization
 
 /// Models in every state a request can meet.
 struct ScriptedCatalog: ModelCatalog {
-    let plain = ScriptedModel("m")
-    let wide = ScriptedModel("wide", dimensions: 384)
+    /// The queue of `m` and of `org/gated`; that of `wide` is its own.
+    let crowd: Crowd
+    let wideCrowd = Crowd()
+    let plain: ScriptedModel
+    let wide: ScriptedModel
     let gated: ScriptedModel
     let reranker = ModelDescription(
         id: "reranker", created: 0, task: .rerank, dimensions: 1, maxTokens: 16, vocabularySize: 100, precision: "fp32",
@@ -16,7 +19,10 @@ struct ScriptedCatalog: ModelCatalog {
     let lifecycle = ScriptedLifecycle()
 
     init(gate: Gate = Gate()) {
-        gated = ScriptedModel("org/gated", gate: gate)
+        crowd = Crowd()
+        plain = ScriptedModel("m", crowd: crowd)
+        wide = ScriptedModel("wide", dimensions: 384, crowd: wideCrowd)
+        gated = ScriptedModel("org/gated", gate: gate, crowd: crowd)
     }
 
     func entry(_ id: String) -> CatalogEntry? {

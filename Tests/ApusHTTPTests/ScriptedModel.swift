@@ -1,5 +1,6 @@
 import ApusErrors
 import ApusService
+import Synchronization
 
 /// A model whose vectors anyone can work out by hand: element `d` of a text of `n` UTF-8 bytes is `(n + d) / 8` before it is normalised
 /// by nobody, so that cutting and normalising show. A word is a token, and two special tokens are added. The text `poison` fails.
@@ -7,13 +8,20 @@ struct ScriptedModel: EmbeddingModel {
     let description: ModelDescription
     /// Holds requests until it is opened. Nil: answers at once.
     var gate: Gate?
+    let crowd: Crowd
 
-    init(_ id: String, gate: Gate? = nil, dimensions: Int = 8) {
+    init(_ id: String, gate: Gate? = nil, dimensions: Int = 8, crowd: Crowd = Crowd()) {
         self.gate = gate
+        self.crowd = crowd
         description = ModelDescription(
             id: id, created: 1_700_000_000, dimensions: dimensions, maxTokens: 16, vocabularySize: 100, precision: "fp32",
             devices: ["cpu:0"], weightsSHA256: String(repeating: "ab", count: 32), cosineToFP32: 1
         )
+    }
+
+    func requireRoom(_ options: EmbeddingOptions) throws(ApusError) {
+        guard crowd.fills(options.priority) else { return }
+        throw ApusError(.overloaded, "the queue is full", cause: RetryHint(seconds: 3))
     }
 
     func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch {
@@ -55,6 +63,14 @@ struct ScriptedModel: EmbeddingModel {
         case .tokens(let ids): (ids.count, ids.count)
         }
     }
+}
+
+/// Says of which classes a model's queue is full.
+final class Crowd: Sendable {
+    private let full = Mutex<Set<EmbeddingOptions.Priority>>([])
+
+    func fill(_ priorities: Set<EmbeddingOptions.Priority>) { full.withLock { $0 = priorities } }
+    func fills(_ priority: EmbeddingOptions.Priority) -> Bool { full.withLock { $0.contains(priority) } }
 }
 
 /// Lets requests through one permit at a time and tells how many arrived and how many were cancelled while they waited.

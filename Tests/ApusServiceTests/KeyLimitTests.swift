@@ -195,4 +195,18 @@ struct KeyLimitTests {
             #expect(taken <= Double(perMinute) * (1 + minutes) * (1 + 1e-6))
         }
     }
+
+    @Test("Who has used up what the key may is told so before anything is asked, and the question takes nothing")
+    func roomIsAskedForFirst() async throws {
+        let setup = try setup(.init(requestsPerMinute: 1))
+        let (limited, free) = (setup.callers[0], setup.callers[1])
+        for _ in 0..<3 { try setup.service.requireRoom(EmbeddingOptions(), for: limited) }
+        _ = try await setup.service.embed(EmbedRequest(model: "m", inputs: [.text("a")]), for: limited)
+        #expect { try setup.service.requireRoom(EmbeddingOptions(), for: limited) } throws: {
+            ($0 as? ApusError)?.code == .rateLimitExceeded && ($0 as? ApusError)?.cause is RetryHint
+        }
+        try setup.service.requireRoom(EmbeddingOptions(), for: free)
+        setup.clock.advance(.seconds(61))
+        try setup.service.requireRoom(EmbeddingOptions(), for: limited)
+    }
 }

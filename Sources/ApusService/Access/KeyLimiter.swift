@@ -12,7 +12,7 @@ final class KeyLimiter: Sendable {
     private enum Verdict {
         case unlimited
         case admitted
-        case refused(limit: String, seconds: Double)
+        case refused(ApusError)
     }
 
     private struct Allowance {
@@ -42,28 +42,38 @@ final class KeyLimiter: Sendable {
     /// - Throws: `.rateLimitExceeded` with a ``RetryHint``.
     func admit(_ client: ClientKey?, tokens: Int) throws(ApusError) -> Charge? {
         guard let client else { return nil }
+        return switch verdict(client, tokens: tokens, isTaking: true) {
+        case .unlimited: nil
+        case .admitted: Charge(client: client.number, tokens: tokens)
+        case .refused(let refusal): throw refusal
+        }
+    }
+
+    /// Throws when a request without any tokens would be refused now, and takes nothing.
+    func requireRoom(_ client: ClientKey?) throws(ApusError) {
+        guard let client, case .refused(let refusal) = verdict(client, tokens: 0, isTaking: false) else { return }
+        throw refusal
+    }
+
+    private func verdict(_ client: ClientKey, tokens: Int, isTaking: Bool) -> Verdict {
         let now = now()
-        let verdict = allowances.withLockedValue { allowances -> Verdict in
+        return allowances.withLockedValue { allowances in
             guard var allowance = allowances[client.number] else { return .unlimited }
             let waits = [
                 ("requests", allowance.requests?.wait(for: 1, now: now) ?? 0),
                 ("tokens", allowance.tokens?.wait(for: Double(tokens), now: now) ?? 0),
             ]
             let longest = waits[0].1 >= waits[1].1 ? waits[0] : waits[1]
-            if longest.1 <= 0 {
+            if longest.1 <= 0, isTaking {
                 allowance.requests?.take(1)
                 allowance.tokens?.take(Double(tokens))
             }
             allowances[client.number] = allowance
-            return longest.1 <= 0 ? .admitted : .refused(limit: longest.0, seconds: longest.1)
-        }
-        switch verdict {
-        case .unlimited: return nil
-        case .admitted: return Charge(client: client.number, tokens: tokens)
-        case .refused(let limit, let seconds):
-            throw ApusError(
-                .rateLimitExceeded, "the API key '\(client.name)' has used up its \(limit) per minute",
-                cause: RetryHint(seconds: Int(seconds.rounded(.up))))
+            guard longest.1 > 0 else { return .admitted }
+            return .refused(
+                ApusError(
+                    .rateLimitExceeded, "the API key '\(client.name)' has used up its \(longest.0) per minute",
+                    cause: RetryHint(seconds: Int(longest.1.rounded(.up)))))
         }
     }
 
