@@ -78,6 +78,9 @@ let package = Package(
             ["ApusErrors", "ApusTensor", "ApusExecution", "ApusGraph", "ApusParallel", "ApusRuntime", "ApusWorkers", "CApusProcess"]),
         .target(name: "CApusUnicode"),
         room("ApusTokenizers", ["ApusErrors", "ApusJSON", "CApusUnicode"]),
+        room(
+            "ApusVectors",
+            ["ApusErrors", "ApusTensor", "ApusExecution", "CApusKernels", .crypto, .nioConcurrencyHelpers]),
         room("ApusBatching", ["ApusErrors", .product(name: "HeapModule", package: "swift-collections")]),
         room(
             "ApusScheduling",
@@ -142,10 +145,14 @@ let package = Package(
                 "ApusRuntime", "ApusTokenizers",
             ],
             path: "Benchmarks/EmbedBenchmark", swiftSettings: settings),
+        .executableTarget(
+            name: "VectorBenchmark", dependencies: ["ApusErrors", "ApusTensor", "ApusVectors"], path: "Benchmarks/VectorBenchmark",
+            swiftSettings: settings),
         .executableTarget(name: "KernelBenchmark", dependencies: ["CApusKernels"], path: "Benchmarks/KernelBenchmark"),
         .executableTarget(name: "SumBenchmark", dependencies: ["CApusCollectives"], path: "Benchmarks/SumBenchmark"),
         tests("CApusCollectives", ["CApusCollectives"]),
         tests("CApusKernels", ["CApusKernels"]),
+        tests("ApusVectors", ["ApusErrors", "ApusTensor", "ApusVectors", "CApusKernels", .nioConcurrencyHelpers]),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
         tests(
             "ApusScheduling",
@@ -173,6 +180,12 @@ let package = Package(
         tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
         tests("ApusPlacement", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusPlacement"]),
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),
+        tests(
+            "ApusParallel",
+            [
+                "ApusErrors", "ApusTensor", "ApusBatching", "ApusExecution", "ApusParallel", "ApusScheduling", "ApusSimulation",
+                "CApusCollectives", .nioConcurrencyHelpers,
+            ]),
         tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusSimulation"]),
         tests("ApusTokenizers", ["ApusErrors", "ApusJSON", "ApusTokenizers"], resources: [.copy("Resources")]),
@@ -191,8 +204,8 @@ let package = Package(
         .testTarget(
             name: "EngineTests",
             dependencies: [
-                "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusRuntime",
-                "CApusCollectives", "CApusKernels",
+                "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusORT", "ApusParallel",
+                "ApusRuntime", "ApusSimulation", "CApusCollectives", "CApusKernels",
             ],
             path: "IntegrationTests/EngineTests", swiftSettings: settings),
     ]
