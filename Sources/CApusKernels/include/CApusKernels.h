@@ -154,6 +154,81 @@ apus_result apus_embed(const void *words, const void *positions, const void *_Nu
 /// position 1...length.
 apus_result apus_pool(int mode, const float *x, int64_t h, const int32_t *starts, int64_t count, float *y);
 
+// MARK: Stored vectors
+
+/// How a vector is kept. fp16, bf16: rounded to nearest even. int8: symmetric, with a scale per row, as `apus_quantize_row_int8`.
+typedef enum : int32_t { APUS_VECTORS_FP32 = 0, APUS_VECTORS_FP16 = 1, APUS_VECTORS_BF16 = 2, APUS_VECTORS_INT8 = 3 } apus_vector_storage;
+
+/// What a score is; higher is nearer. L2: minus the squared Euclidean distance. COSINE: 0 where a vector is all zeros.
+typedef enum : int32_t { APUS_METRIC_DOT = 0, APUS_METRIC_COSINE = 1, APUS_METRIC_L2 = 2 } apus_metric;
+
+enum {
+    /// The longest vector: sums of products of bytes stay within 32 bits.
+    APUS_VECTOR_DIMENSIONS = 65536,
+    /// The most queries that are packed together.
+    APUS_SCAN_QUERIES = 65536
+};
+
+/// Bytes from one stored row to the next, a multiple of 64; what is not filled is zero. 0 for sizes out of range.
+size_t apus_vector_stride(apus_vector_storage storage, int64_t dimensions);
+
+/// The first row of `values` `[count, dimensions]` that cannot be stored: with a value that is not finite or, in fp16, at or above 65520,
+/// or longer than 9e18, so that scores could overflow. -1 when all can.
+int64_t apus_vectors_check(apus_vector_storage storage, int64_t dimensions, const float *values, int64_t count);
+
+/// Stores `count` rows. `norms` `[count]` receives the Euclidean length of each as it is stored, `scales` `[count]` (int8 alone) what its
+/// integers are multiplied by. Values that cannot be stored are a bad argument.
+apus_result apus_vectors_encode(apus_vector_storage storage, int64_t dimensions, const float *values, int64_t count, void *rows,
+                                float *norms, float *_Nullable scales);
+
+/// Bytes of `count` packed queries, a multiple of 4; 0 for sizes out of range.
+size_t apus_queries_bytes(apus_vector_storage storage, int64_t dimensions, int64_t count);
+
+/// Packs queries `[count, dimensions]` for rows of this storage into `apus_queries_bytes` bytes of 64-byte aligned memory. For int8 rows
+/// they are quantised, too. Values that rows of fp32 could not have are a bad argument.
+apus_result apus_queries_pack(apus_metric metric, apus_vector_storage storage, int64_t dimensions, const float *values, int64_t count,
+                              void *packed);
+
+/// Rows of stored vectors. `values`: `count` rows, 64-byte aligned; `norms`, `scales` `[count]`, as `apus_vectors_encode` wrote them.
+typedef struct {
+    apus_vector_storage storage;
+    int64_t dimensions;
+    int64_t count;
+    const void *values;
+    const float *norms;
+    const float *_Nullable scales;
+} apus_vectors;
+
+/// Which of the rows: those of `list` `[count]` or, without one, `first ..< first + count`.
+typedef struct {
+    const int32_t *_Nullable list;
+    int64_t first;
+    int64_t count;
+} apus_row_choice;
+
+/// A row and its score.
+typedef struct {
+    int64_t row;
+    float score;
+} apus_hit;
+
+/// Empties `lists` lists of `k` hits, as `apus_scan_top` wants them.
+void apus_hits_begin(apus_hit *hits, int64_t k, int64_t lists);
+
+/// Offers the chosen rows to the list of `k` hits of each query; `hits` `[queries, k]`. The best stay: by score descending, then by row
+/// ascending. A hit's row is the row plus `base`. Which rows are offered together, and in which order, changes neither a score's bits nor
+/// what stays.
+apus_result apus_scan_top(const apus_vectors *vectors, const void *queries, apus_row_choice choice, int64_t base, int64_t k, apus_hit *hits);
+
+/// Scores of the chosen rows, `scores` `[queries, ld]`.
+apus_result apus_scan_scores(const apus_vectors *vectors, const void *queries, apus_row_choice choice, float *scores, int64_t ld);
+
+/// Offers the hits of `other` `[k]` to `hits` `[k]`.
+void apus_hits_merge(apus_hit *hits, const apus_hit *other, int64_t k);
+
+/// Sorts a list, the best first; returns how many hits it has.
+int64_t apus_hits_finish(apus_hit *hits, int64_t k);
+
 #pragma clang assume_nonnull end
 
 #endif
