@@ -17,19 +17,25 @@ package struct SentenceEncoder: Sendable {
 
     /// Loads the network of `checkpoint` onto `executor`. `form` applies to checkpoints whose graph Apus writes itself,
     /// `optimization` to all.
+    ///
+    /// - Parameter segmentation: how the network is cut; nil for not at all. Throws `unsupported_plan` for one that came as a file.
     package static func load(
         _ checkpoint: Checkpoint, onto executor: any Executor, form: NetworkForm = .fusedFP32,
-        optimization: LoadRequest.Optimization = .all
+        optimization: LoadRequest.Optimization = .all, segmentation: Segmentation? = nil
     ) async throws(ApusError) -> SentenceEncoder {
         switch checkpoint.source {
         case .encoder(let configuration, _):
+            let part = segmentation.map { CheckpointPart.segmented(form, $0) } ?? .network(form)
             let model = try await executor.load(
                 LoadRequest(
-                    name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, .network(form)),
-                    optimization: optimization))
+                    name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, part), optimization: optimization))
             return try SentenceEncoder(
                 Self.dimensions(of: model.outputs.first, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
         case .onnx(let file):
+            guard segmentation == nil else {
+                throw ApusError(
+                    .unsupportedPlan, "the model is an ONNX file, whose network cannot be cut into segments", place: checkpoint.name)
+            }
             let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor, optimization: optimization)
             return try SentenceEncoder(encoder.dimensions(checkpoint), .file(encoder))
         }

@@ -42,6 +42,8 @@ package enum CheckpointPart: Sendable, Equatable {
     /// The encoder, the modules behind it included: packed tokens in, one vector for each sequence out. Of a slice, only what it has of
     /// that; nil for the whole.
     case network(NetworkForm, NetworkSlice? = nil)
+    /// The whole encoder in segments that one device runs one after the other.
+    case segmented(NetworkForm, Segmentation)
     /// Only the modules: padded token states of this width in, one vector for each sequence out.
     case pooling(width: Int)
 }
@@ -50,6 +52,17 @@ package enum CheckpointPart: Sendable, Equatable {
 package protocol GraphSource: Sendable {
     /// Reads the checkpoint in `directory` and describes `part` of it. Blocks.
     func graph(directory: String, _ part: CheckpointPart) throws(ApusError) -> DescribedGraph
+
+    /// Reads the checkpoint in `directory` and cuts its network into `count` segments of about equal weight. Blocks. Throws
+    /// `unsupported_plan` for more segments than the network has layers.
+    func segments(directory: String, _ form: NetworkForm, count: Int) throws(ApusError) -> any SegmentedNetwork
+}
+
+extension GraphSource {
+    /// For sources whose networks are not cut.
+    package func segments(directory: String, _ form: NetworkForm, count: Int) throws(ApusError) -> any SegmentedNetwork {
+        throw ApusError(.unsupportedPlan, "this network cannot be cut into segments", place: directory)
+    }
 }
 
 /// A graph on its way into an engine.

@@ -38,6 +38,11 @@ package struct NetworkSlice: Sendable, Hashable {
         self.group = group
     }
 
+    /// The input of a slice without embeddings: the states of the batch's tokens in the packed order, `[T, H]` fp32.
+    package static let hiddenInput = "hidden"
+    /// The output of a slice without head, `[T, H]` fp32. Another name, because one graph may have both.
+    package static let hiddenOutput = "hidden_out"
+
     /// All of a network of `layerCount` layers; a negative number counts as none.
     package static func whole(layerCount: Int) -> NetworkSlice {
         NetworkSlice(known: 0..<max(0, layerCount), max(0, layerCount), 0, 1, "")

@@ -16,9 +16,15 @@ package struct CheckpointGraphs: GraphSource {
                 throw ApusError(.unsupportedModel, "this checkpoint is an ONNX file, its network is not written by Apus", place: directory)
             }
             graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, form: form, slice: slice)
+        case .segmented:
+            throw ApusError(.unsupportedPlan, "a network in segments is no single graph", place: directory)
         case .pooling(let width):
             graph = try PoolingGraph.describe(width: width, checkpoint.modules)
         }
         return DescribedGraph(graph) { checkpoint.releaseMappedPages() }
+    }
+
+    package func segments(directory: String, _ form: NetworkForm, count: Int) throws(ApusError) -> any SegmentedNetwork {
+        try EncoderSegments(try Checkpoint(directory: directory), form, count: count)
     }
 }

@@ -8,9 +8,9 @@ package enum EncoderGraph {
     /// The name of the result, `[B, D]` fp32.
     package static let output = "embeddings"
     /// What a slice without embeddings begins with: the states of the batch's tokens in the packed order, `[T, H]` fp32.
-    package static let hiddenInput = "hidden"
+    package static let hiddenInput = NetworkSlice.hiddenInput
     /// What a slice without head ends with, `[T, H]` fp32. Another name, because one graph may have both.
-    package static let hiddenOutput = "hidden_out"
+    package static let hiddenOutput = NetworkSlice.hiddenOutput
 
     /// The network of a checkpoint, pooling and the modules after it included, or a slice of it, which reads no other weights than its own.
     ///

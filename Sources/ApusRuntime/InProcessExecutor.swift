@@ -48,7 +48,12 @@ package final class InProcessExecutor: Executor {
     /// Throws, besides what ``Executor`` says, `provider_incomplete` where the assignment is to be strict.
     package func load(_ request: LoadRequest) async throws(ApusError) -> any LoadedModel {
         let (engine, provider, settings, graphs, state) = (engine, provider, settings, graphs, state)
-        return try await prepare { () throws(ApusError) in
+        return try await prepare { () throws(ApusError) -> any LoadedModel in
+            if case .checkpoint(let directory, .segmented(let form, let segmentation)) = request.source {
+                let loader = try SegmentLoader(
+                    request, directory: directory, form, segmentation, graphs, engine, provider, settings, state)
+                return segmentation.residency == .resident ? try SegmentedModel(loader) : try OffloadedModel(loader)
+            }
             let model = try SessionModel(request, engine, provider, settings, graphs, state)
             state.add(model)
             return model

@@ -58,6 +58,11 @@ extension LoadRequest {
                     json.key("slice")
                     slice.write(to: &json)
                 }
+            case .segmented(let form, let segmentation):
+                json.member("style", form.style.rawValue)
+                json.member("precision", form.precision.rawValue)
+                json.key("segmentation")
+                segmentation.write(to: &json)
             case .pooling(let width): json.member("pooling_width", width)
             }
         }
@@ -74,7 +79,9 @@ extension LoadRequest {
             let form = try NetworkForm(try json.choice("style"), try json.choice("precision"))
             var slice: NetworkSlice?
             if let part = try json.optionalReader("slice") { slice = try NetworkSlice(reading: part) }
-            source = .checkpoint(directory: try json.string("checkpoint"), .network(form, slice))
+            var part = CheckpointPart.network(form, slice)
+            if let segments = try json.optionalReader("segmentation") { part = .segmented(form, try Segmentation(reading: segments)) }
+            source = .checkpoint(directory: try json.string("checkpoint"), part)
         }
         self.init(
             name: try json.string("name"), source: source, optimization: try json.choice("optimization"), stages: try Self.stages(json))
@@ -120,5 +127,20 @@ extension NetworkSlice {
         try self.init(
             layers: first..<end, layerCount: try json.integer("layer_count"), rank: try json.integer("rank"),
             ranks: try json.integer("ranks"), group: try json.string("group"))
+    }
+}
+
+extension Segmentation {
+    package func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("count", count)
+        json.member("residency", residency.rawValue)
+        json.member("chunk_tokens", chunkTokens)
+        json.endObject()
+    }
+
+    package init(reading json: JSONReader) throws(ApusError) {
+        try self.init(
+            count: try json.integer("count"), residency: try json.choice("residency"), chunkTokens: try json.integer("chunk_tokens"))
     }
 }
