@@ -13,12 +13,11 @@ import json
 import os
 import random
 import select
-import selectors
-import socket
 import time
 
 from harness import percentile
 
+import keep_alive
 from traffic import Entry, Traffic
 
 # A client that was refused in a closed loop waits this long: it shall load the server with work, not with refusals.
@@ -27,20 +26,7 @@ BACK_OFF = 0.05
 LATE_SECONDS = 0.02
 
 
-class Connection:
-    """One keep-alive connection with at most one request on it."""
-    __slots__ = ("entry", "events", "received", "socket", "unsent")
-
-    def __init__(self, port):
-        self.socket = socket.socket()
-        self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # It goes on by itself; sending says when it cannot be made.
-        self.socket.connect_ex(("127.0.0.1", port))
-        self.received, self.unsent, self.entry, self.events = b"", b"", None, selectors.EVENT_READ
-
-
-class OpenLoop:
+class OpenLoop(keep_alive.Connections):
     """Sends traffic to a server on this machine from one thread, and keeps the books."""
 
     def __init__(self, port, *traffic, seed=5, connections=900):
@@ -50,11 +36,10 @@ class OpenLoop:
         for kind in traffic:
             if kind.clients >= len(kind.requests):
                 raise ValueError(f"{kind.name}: {kind.clients} clients, but {len(kind.requests)} requests: those in flight must not share texts")
-        self.port, self.traffic, self.seed, self.limit = port, traffic, seed, connections
+        super().__init__(port, connections)
+        self.traffic, self.seed = traffic, seed
         self.prefix = f"{random.Random().getrandbits(40):010x}-"
-        self.entries, self.strays = [], []
-        self.selector = selectors.DefaultSelector()
-        self.idle, self.busy = [], 0
+        self.entries = []
         self.waiting = collections.deque()
         self.plan, self.place, self.next_due = [], 0, float("inf")
         self.resume, self.tickets = [], itertools.count()
@@ -86,7 +71,7 @@ class OpenLoop:
             limit = time.monotonic() + 0.2
             while time.monotonic() < limit:
                 self._turn(time.monotonic() + 0.05)
-        self._close()
+        self.close()
         self._read_answers()
         return self
 
@@ -103,39 +88,17 @@ class OpenLoop:
         entry = Entry(len(self.entries), kind, kind.turn, due)
         kind.turn = (kind.turn + 1) % len(kind.requests)
         self.entries.append(entry)
-        if self.idle:
-            self._send(self.idle.pop(), entry)
-        elif self.busy < self.limit:
-            self._send(self._connect(), entry)
+        if self.has_room():
+            self._send(entry)
         else:
             self.waiting.append(entry)
 
-    def _connect(self):
-        connection = Connection(self.port)
-        self.selector.register(connection.socket, connection.events, connection)
-        return connection
-
-    def _send(self, connection, entry):
+    def _send(self, entry):
         kind = entry.traffic
-        connection.entry = entry
-        connection.unsent = b"".join((kind.heads[entry.group], f"{self.prefix}{entry.number}\r\n\r\n".encode(), kind.requests.bodies[entry.group]))
-        self.busy += 1
-        self.most_in_flight = max(self.most_in_flight, self.busy + len(self.waiting))
+        request = b"".join((kind.heads[entry.group], f"{self.prefix}{entry.number}\r\n\r\n".encode(), kind.requests.bodies[entry.group]))
+        self.most_in_flight = max(self.most_in_flight, self.busy + 1 + len(self.waiting))
         entry.sent = time.monotonic()
-        self._write(connection)
-
-    def _write(self, connection):
-        try:
-            sent = connection.socket.send(connection.unsent)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            return self._drop(connection, f"while sending: {error}")
-        connection.unsent = connection.unsent[sent:]
-        events = selectors.EVENT_READ | selectors.EVENT_WRITE if connection.unsent else selectors.EVENT_READ
-        if events != connection.events:
-            connection.events = events
-            self.selector.modify(connection.socket, events, connection)
+        self.send(request, entry)
 
     def _send_due(self):
         now = time.monotonic()
@@ -154,69 +117,37 @@ class OpenLoop:
         # Selectors wait whole milliseconds where select waits microseconds, and their own descriptor can be waited for.
         ready, _, _ = select.select([self.selector.fileno()], [], [], max(0.0, until - time.monotonic()))
         for key, events in self.selector.select(0) if ready else ():
-            connection = key.data
-            if events & selectors.EVENT_WRITE and connection.unsent:
-                self._write(connection)
-            if events & selectors.EVENT_READ and connection.socket.fileno() >= 0:
-                self._read(connection)
+            self.ready(key.data, events)
             if self.next_due <= time.monotonic():
                 self._send_due()
         for _ in range(len(self.waiting)):
-            if not self.idle and self.busy >= self.limit:
+            if not self.has_room():
                 break
-            self._send(self.idle.pop() if self.idle else self._connect(), self.waiting.popleft())
+            self._send(self.waiting.popleft())
 
     # Receiving.
 
-    def _read(self, connection):
-        try:
-            block = connection.socket.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            return self._drop(connection, f"while waiting: {error}")
-        if not block:
-            return self._drop(connection, "closed by the server")
-        connection.received = connection.received + block if connection.received else block
-        while connection.received and self._take_answer(connection):
-            pass
-
-    def _take_answer(self, connection):
-        """Books the whole answer at the front of what was received; False when there is none, or none to come."""
-        block = connection.received
-        end = block.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        head = block[:end + 2].lower()
-        whole = end + 4 + int(_field(head, b"content-length") or 0)
-        if len(block) < whole:
-            return False
-        connection.received = block[whole:]
-        return self._answered(connection, head, block[end + 4:whole])
-
-    def _answered(self, connection, head, body):
+    def answered(self, connection, head, body):
         """Books an answer by the id that it bears, which is the one asked for unless something is wrong; then the connection is of no more use."""
-        entry, bears = connection.entry, (_field(head, b"x-request-id") or b"").decode("latin-1")
+        entry, bears = connection.entry, keep_alive.text(head, b"x-request-id") or ""
         if entry is None or bears != f"{self.prefix}{entry.number}":
             self.strays.append(f"an answer for {bears!r} where {entry and entry.number} was awaited")
             number = bears.removeprefix(self.prefix)
             if bears.startswith(self.prefix) and number.isdigit() and int(number) < len(self.entries):
                 self.entries[int(number)].answers += 1
-            self._drop(connection, "it answered another")
+            self.drop(connection, "it answered another")
             return False
         entry.answers += 1
         now = time.monotonic()
-        entry.ended, entry.status, entry.body = now, int(head[9:12]), body
+        entry.ended, entry.status, entry.body = now, keep_alive.status(head), body
         if entry.status != 200:
-            retry = _field(head, b"retry-after")
-            entry.retry_after = retry and retry.decode("latin-1")
-        connection.entry = None
-        self.busy -= 1
-        is_open = _field(head, b"connection") != b"close"
+            entry.retry_after = keep_alive.text(head, b"retry-after")
+        self.freed(connection)
+        is_open = keep_alive.field(head, b"connection") != b"close"
         if is_open:
             self.idle.append(connection)
         else:
-            self._drop(connection, "closed by the server")
+            self.drop(connection, "closed by the server")
         if entry.traffic.clients and not self.closing:
             if entry.status == 200:
                 self._arrive(entry.traffic, now)
@@ -224,24 +155,10 @@ class OpenLoop:
                 heapq.heappush(self.resume, (now + BACK_OFF, next(self.tickets), entry.traffic))
         return is_open
 
-    def _drop(self, connection, trouble):
-        self.selector.unregister(connection.socket)
-        connection.socket.close()
-        if connection in self.idle:
-            self.idle.remove(connection)
-        if connection.received:
-            self.strays.append(f"{len(connection.received)} bytes that are no whole answer, {trouble}")
-        entry, connection.entry = connection.entry, None
-        if entry is not None:
-            entry.trouble = trouble
-            self.busy -= 1
-            if entry.traffic.clients and not self.closing:
-                heapq.heappush(self.resume, (time.monotonic() + BACK_OFF, next(self.tickets), entry.traffic))
-
-    def _close(self):
-        for key in list(self.selector.get_map().values()):
-            key.data.socket.close()
-        self.selector.close()
+    def broken(self, entry, trouble):
+        entry.trouble = trouble
+        if entry.traffic.clients and not self.closing:
+            heapq.heappush(self.resume, (time.monotonic() + BACK_OFF, next(self.tickets), entry.traffic))
 
     def _read_answers(self):
         for entry in self.entries:
@@ -338,15 +255,6 @@ def _ahead_of_others():
         gc.enable()
         if before is not None:
             os.setpriority(os.PRIO_PROCESS, 0, before)
-
-
-def _field(head, name):
-    """The value of a header field in a header block of lower case, or None."""
-    start = head.find(b"\r\n" + name + b":")
-    if start < 0:
-        return None
-    start += len(name) + 3
-    return head[start:head.find(b"\r\n", start)].strip()
 
 
 def _milliseconds(times):

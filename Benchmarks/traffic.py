@@ -1,47 +1,32 @@
 """What a load consists of: requests whose right answers are known, classes of traffic, and an entry of the books for each request."""
-import base64
 import dataclasses
-import json
 import random
 
 import numpy as np
 
-from harness import DEFAULT_MODEL, texts
+from harness import texts
 
-from ledger import TOLERANCE, in_process
+from ledger import TOLERANCE, Groups
 
 
-class Requests:
-    """Requests of `size` texts each, no text twice, with the vectors that the library computes for them in its own process."""
+class Requests(Groups):
+    """Requests of `size` of these lines each, without those that come twice."""
 
     def __init__(self, lines, size):
-        lines, self.size = list(dict.fromkeys(lines)), size
-        self.groups = [lines[start:start + size] for start in range(0, len(lines) - size + 1, size)]
-        self.vectors = in_process([line for group in self.groups for line in group])
-        self.bodies = [json.dumps({"model": DEFAULT_MODEL, "input": group, "encoding_format": "base64"}, ensure_ascii=False).encode()
-                       for group in self.groups]
+        super().__init__(list(dict.fromkeys(lines)), size)
 
     @classmethod
     def of(cls, corpus, count, size, first=0):
         """From so many lines of a corpus."""
         return cls(texts(corpus, first + count)[first:], size)
 
-    def __len__(self):
-        return len(self.groups)
-
-    def expected(self, group):
-        return self.vectors[group * self.size:(group + 1) * self.size]
-
     def right(self, group, body):
         """Whether a 200's body holds the right vectors, in order."""
         try:
-            rows = json.loads(body)["data"]
-            vectors = np.frombuffer(b"".join(base64.b64decode(row["embedding"], validate=True) for row in rows), np.float32)
-            in_order = [row["index"] for row in rows] == list(range(self.size))
+            vectors = self.answered(group, body)
         except (ValueError, KeyError, TypeError):
             return False
-        expected = self.expected(group)
-        return in_order and vectors.size == expected.size and bool(np.abs(vectors.reshape(expected.shape) - expected).max() <= TOLERANCE)
+        return vectors is not None and bool(np.abs(vectors - self.expected(group)).max() <= TOLERANCE)
 
 
 @dataclasses.dataclass

@@ -10,14 +10,13 @@ import itertools
 import json
 import pathlib
 import random
-import selectors
-import socket
 import tempfile
 import time
 
 import numpy as np
 
 import apus
+import keep_alive
 
 # Vectors of one text in batches of another make-up differ by 3e-7 or so; those of two texts by far more than this.
 TOLERANCE = 1e-4
@@ -29,24 +28,41 @@ OBJECTS = ("the wind above the roofs", "a list of names", "the broken clock", "t
            "the light of a distant ship")
 
 
-class Texts:
-    """Groups of `size` texts, no text twice, with the vectors that the library computes for them in its own process."""
+class Groups:
+    """Requests of `size` texts each, no text twice, with the vectors that the library computes for them in its own process."""
+
+    def __init__(self, texts, size):
+        self.size = size
+        self.groups = [texts[start:start + size] for start in range(0, len(texts) - size + 1, size)]
+        self.vectors = in_process([text for group in self.groups for text in group])
+        self.bodies = [json.dumps({"model": apus.DEFAULT_MODEL, "input": group, "encoding_format": "base64"}, ensure_ascii=False).encode()
+                       for group in self.groups]
+
+    def __len__(self):
+        return len(self.groups)
+
+    def expected(self, group):
+        return self.vectors[group * self.size:(group + 1) * self.size]
+
+    def answered(self, group, body):
+        """The vectors in a 200's body, as many as the group has texts and in their order, or None. Raises for a body of another form."""
+        rows, expected = json.loads(body)["data"], self.expected(group)
+        if [row["index"] for row in rows] != list(range(self.size)):
+            return None
+        vectors = np.frombuffer(b"".join(base64.b64decode(row["embedding"], validate=True) for row in rows), np.float32)
+        return vectors.reshape(expected.shape) if vectors.size == expected.size else None
+
+
+class Texts(Groups):
+    """Groups of made-up sentences."""
 
     def __init__(self, count, size, seed=3):
         chance = random.Random(seed)
         # Of several lengths, so that batches are padded.
-        self.texts = [" and ".join(f"{chance.choice(SUBJECTS)} {chance.choice(VERBS)} {chance.choice(OBJECTS)}"
-                                   for _ in range(chance.choice((1, 1, 1, 2, 3)))) + f", page {number}" for number in range(count)]
-        self.size = size
-        self.vectors = in_process(self.texts)
-        self.groups = [self.texts[start:start + size] for start in range(0, count - size + 1, size)]
-        self.bodies = [json.dumps({"model": apus.DEFAULT_MODEL, "input": group, "encoding_format": "base64"}).encode()
-                       for group in self.groups]
+        super().__init__([" and ".join(f"{chance.choice(SUBJECTS)} {chance.choice(VERBS)} {chance.choice(OBJECTS)}"
+                                       for _ in range(chance.choice((1, 1, 1, 2, 3)))) + f", page {number}" for number in range(count)], size)
         apart = np.abs(self.vectors - np.roll(self.vectors, 1, axis=0)).max(axis=1).min()
         assert apart > 20 * TOLERANCE, f"texts whose vectors are {apart} apart cannot be told from one another"
-
-    def expected(self, group):
-        return self.vectors[group * self.size:(group + 1) * self.size]
 
 
 def in_process(texts):
@@ -99,9 +115,9 @@ class Entry:
 class Ledger:
     """What became of all requests."""
 
-    def __init__(self):
+    def __init__(self, strays):
         self.entries = {}
-        self.strays = []
+        self.strays = strays
 
     def books(self):
         entries = list(self.entries.values())
@@ -129,41 +145,17 @@ class Ledger:
         return [entry.latency for entry in self.entries.values() if entry.ok and keep(entry)]
 
 
-class Connection:
-    """One keep-alive connection with at most one request on it."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.setblocking(False)
-        self.received, self.unsent, self.entry = bytearray(), b"", None
-
-    def answer(self):
-        """(status, headers, body) of a whole answer at the front of what was received, or None."""
-        end = self.received.find(b"\r\n\r\n")
-        if end < 0:
-            return None
-        lines = bytes(self.received[:end]).decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
-        whole = end + 4 + int(headers.get("content-length", "0"))
-        if len(self.received) < whole:
-            return None
-        body = bytes(self.received[end + 4:whole])
-        del self.received[:whole]
-        return int(lines[0].split()[1]), headers, body
-
-
-class Load:
+class Load(keep_alive.Connections):
     """Sends requests to a server on this machine, over as many connections as it takes up to a limit, from one thread."""
 
     def __init__(self, port, texts, connections=96, headers=None, seed=5):
         assert connections < len(texts.groups), "requests in flight at the same time must not share texts"
-        self.port, self.texts, self.limit = port, texts, connections
+        super().__init__(port, connections)
+        self.texts = texts
         self.extra = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         self.chance = random.Random(seed)
-        self.ledger = Ledger()
-        self.selector = selectors.DefaultSelector()
-        self.idle, self.waiting, self.busy = [], [], 0
+        self.ledger = Ledger(self.strays)
+        self.waiting = []
         self.numbers = itertools.count()
         self.prefix = f"{self.chance.getrandbits(32):08x}"
         self.began = self.cpu = None
@@ -193,21 +185,19 @@ class Load:
         """`clients` requests are out all the time. Returns the ledger; see ``rate`` for what it says of the server."""
         start = self._begin()
         while time.monotonic() < start + seconds and not until():
-            while self.busy + len(self.waiting) < clients:
-                if not self._arrive(time.monotonic()):
-                    break
+            before = time.monotonic()
+            while self.busy + len(self.waiting) < clients and self._arrive(time.monotonic()):
+                pass
             self._turn(0.05)
+            # A server that takes no connection is not asked as fast as this program can.
+            if self.busy + len(self.waiting) < clients:
+                time.sleep(max(0.0, before + 0.001 - time.monotonic()))
         self._settle(settle)
         return self.ledger
 
     def rate(self, begin, end):
         """Answers a second between two times."""
         return sum(entry.ok and begin <= entry.ended < end for entry in self.ledger.entries.values()) / (end - begin)
-
-    def close(self):
-        for key in list(self.selector.get_map().values()):
-            key.data.socket.close()
-        self.selector.close()
 
     def _begin(self):
         self.began, self.cpu = time.monotonic(), time.process_time()
@@ -228,119 +218,60 @@ class Load:
         number = next(self.numbers)
         entry = Entry(f"{self.prefix}-{number}", number % len(self.texts.groups), due)
         self.ledger.entries[entry.id] = entry
-        connection = self._connection(entry)
-        if connection is not None:
-            self._send(connection, entry)
-        elif entry.trouble is None:
+        if self.has_room():
+            self._send(entry)
+        else:
             self.waiting.append(entry)
         return entry.trouble is None
 
-    def _connection(self, entry):
-        """An idle connection or a new one; None when there are enough, or when the server takes none, which the entry then says."""
-        if self.idle:
-            return self.idle.pop()
-        if self.busy >= self.limit:
-            return None
-        try:
-            connection = Connection(self.port)
-        except OSError as error:
-            entry.trouble = f"no connection: {error}"
-            return None
-        self.selector.register(connection.socket, selectors.EVENT_READ, connection)
-        return connection
-
-    def _send(self, connection, entry):
+    def _send(self, entry):
         body = self.texts.bodies[entry.group]
-        connection.unsent = memoryview((f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                                        f"x-request-id: {entry.id}\r\n{self.extra}Content-Length: {len(body)}\r\n\r\n").encode() + body)
-        connection.entry = entry
-        self.busy += 1
+        self.send((f"POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                   f"x-request-id: {entry.id}\r\n{self.extra}Content-Length: {len(body)}\r\n\r\n").encode() + body, entry)
         self.peak_in_flight = max(self.peak_in_flight, self.busy)
-        self._write(connection)
 
-    def _write(self, connection):
-        try:
-            sent = connection.socket.send(connection.unsent)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            return self._drop(connection, f"while sending: {error}")
-        connection.unsent = connection.unsent[sent:]
-        if connection.unsent:
-            self.selector.modify(connection.socket, selectors.EVENT_READ | selectors.EVENT_WRITE, connection)
-        else:
-            connection.entry.sent = time.monotonic()
-            self.selector.modify(connection.socket, selectors.EVENT_READ, connection)
+    def written(self, entry):
+        entry.sent = time.monotonic()
+
+    def broken(self, entry, trouble):
+        entry.trouble = trouble
 
     def _turn(self, timeout):
         for key, events in self.selector.select(timeout):
-            connection = key.data
-            if events & selectors.EVENT_WRITE and connection.unsent:
-                self._write(connection)
-            if events & selectors.EVENT_READ and connection.socket.fileno() >= 0:
-                self._read(connection)
-        while self.waiting and (self.idle or self.busy < self.limit):
-            entry = self.waiting.pop(0)
-            connection = self._connection(entry)
-            if connection is not None:
-                self._send(connection, entry)
+            self.ready(key.data, events)
+        while self.waiting and self.has_room():
+            self._send(self.waiting.pop(0))
 
-    def _read(self, connection):
-        try:
-            block = connection.socket.recv(1 << 18)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            return self._drop(connection, f"while waiting: {error}")
-        if not block:
-            return self._drop(connection, "closed by the server")
-        connection.received += block
-        while (answer := connection.answer()) is not None:
-            self._answered(connection, *answer)
-            if answer[1].get("connection", "").lower() == "close":
-                return self._drop(connection, "closed by the server")
-
-    def _answered(self, connection, status, headers, body):
+    def answered(self, connection, head, body):
         """Books an answer by the id that it bears, which is the one asked for unless something is wrong."""
-        awaited, entry = connection.entry, self.ledger.entries.get(headers.get("x-request-id", ""))
+        number, name = keep_alive.status(head), keep_alive.text(head, b"x-request-id")
+        awaited, entry = connection.entry, self.ledger.entries.get(name)
         if awaited is None or entry is not awaited:
-            self.ledger.strays.append(f"{status} for {headers.get('x-request-id')} where {awaited and awaited.id} was awaited")
+            self.strays.append(f"{number} for {name} where {awaited and awaited.id} was awaited")
         if entry is not None:
             entry.answers += 1
-        if awaited is None:
-            return
-        connection.entry = None
-        self.idle.append(connection)
-        self.busy -= 1
-        awaited.ended, awaited.status = time.monotonic(), status
-        awaited.devices = tuple(filter(None, headers.get("x-apus-device", "").split(",")))
-        awaited.fallback, awaited.retry_after = headers.get("x-apus-fallback"), headers.get("retry-after")
-        if status == 200:
-            self._check(awaited, body)
+        if awaited is not None:
+            self.freed(connection)
+            self.idle.append(connection)
+            self._book(awaited, number, head, body)
+        is_open = keep_alive.field(head, b"connection") != b"close"
+        if not is_open:
+            self.drop(connection, "closed by the server")
+        return is_open
+
+    def _book(self, entry, number, head, body):
+        entry.ended, entry.status = time.monotonic(), number
+        entry.devices = tuple(filter(None, (keep_alive.text(head, b"x-apus-device") or "").split(",")))
+        entry.fallback, entry.retry_after = keep_alive.text(head, b"x-apus-fallback"), keep_alive.text(head, b"retry-after")
+        if number == 200:
+            self._check(entry, body)
         else:
-            awaited.code = json.loads(body)["error"]["code"]
+            entry.code = json.loads(body)["error"]["code"]
 
     def _check(self, entry, body):
-        expected = self.texts.expected(entry.group)
-        rows = json.loads(body)["data"]
-        if [row["index"] for row in rows] != list(range(len(expected))):
+        vectors, expected = self.texts.answered(entry.group, body), self.texts.expected(entry.group)
+        if vectors is None:
             return
-        vectors = np.frombuffer(b"".join(base64.b64decode(row["embedding"]) for row in rows), np.float32)
-        if vectors.size != expected.size:
-            return
-        vectors = vectors.reshape(expected.shape)
         entry.difference = float(np.abs(vectors - expected).max())
         lengths = np.sqrt((vectors * vectors).sum(1) * (expected * expected).sum(1))
         entry.cosine = float(((vectors * expected).sum(1) / lengths).min())
-
-    def _drop(self, connection, trouble):
-        self.selector.unregister(connection.socket)
-        connection.socket.close()
-        if connection in self.idle:
-            self.idle.remove(connection)
-        if connection.received:
-            self.ledger.strays.append(f"{len(connection.received)} bytes that are no whole answer, {trouble}")
-        if connection.entry is not None:
-            connection.entry.trouble = trouble
-            connection.entry = None
-            self.busy -= 1

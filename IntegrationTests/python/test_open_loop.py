@@ -9,6 +9,7 @@ import apus
 
 sys.path.insert(0, str(apus.ROOT / "Benchmarks"))
 
+import ledger  # noqa: E402
 import open_loop  # noqa: E402
 import traffic as traffics  # noqa: E402
 from test_ledger import Misbehaving  # noqa: E402
@@ -17,7 +18,7 @@ from test_ledger import Misbehaving  # noqa: E402
 @pytest.fixture
 def requests(monkeypatch):
     generator = np.random.default_rng(1)
-    monkeypatch.setattr(traffics, "in_process", lambda texts: generator.standard_normal((len(texts), 384)).astype(np.float32))
+    monkeypatch.setattr(ledger, "in_process", lambda texts: generator.standard_normal((len(texts), 384)).astype(np.float32))
     return traffics.Requests([f"text {number}" for number in range(400)], 2)
 
 
