@@ -42,20 +42,25 @@ public final class Embedder: Sendable {
     ///   - precision: The arithmetic. ``Precision/auto`` takes what is measured to be fastest on this machine at a cosine to fp32 of 0.9999 or more;
     ///     the first load of a model measures for some seconds, later ones remember.
     ///   - precisionFloor: The lowest cosine to fp32 that is served, 0 to 1; nil leaves each precision its own: 0.9999, int8 0.99, int4 0.95.
+    ///   - segments: Parts of the network that run one after the other, so that what one computes in is free again before the next begins; nil for as
+    ///     few as the device's memory asks for.
+    ///   - offload: What is done about weights for which there is no memory.
     ///   - batching: How texts that are asked for at the same moment become batches.
     ///   - installation: Where the engine and installed models are looked for.
     ///   - execution: In this process, or in workers that can fail without it.
     /// - Throws: ``ApusError`` with a code such as `engine_missing`, `model_not_found`, `invalid_checkpoint`,
-    ///   `unsupported_model`, `invalid_tokenizer`, `unsupported_precision`, or `invalid_value` for the batching or the floor.
+    ///   `unsupported_model`, `invalid_tokenizer`, `unsupported_precision`, `unsupported_plan`, `insufficient_memory`, or `invalid_value` for the
+    ///   batching, the floor or the segments.
     public static func load(
         _ model: String = Installation.defaultModel, precision: Precision = .auto, precisionFloor: Double? = nil,
-        batching: Batching = .dynamic(), installation: Installation = Installation(), execution: Execution = .inProcess
+        segments: Int? = nil, offload: Offload = .auto, batching: Batching = .dynamic(), installation: Installation = Installation(), execution: Execution = .inProcess
     ) async throws(ApusError) -> Embedder {
         let directory = try installation.modelDirectory(model)
         let policy = try batching.policy()
         let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
+        let cut = try SegmentRequest(segments: segments, offload: offload)
         let owner = OwnedRoom(try EngineRoom(installation: installation, execution: execution))
-        return Embedder(try await owner.room.load(directory: directory, precision: request, policy: policy), owner)
+        return Embedder(try await owner.room.load(directory: directory, precision: request, policy: policy, segments: cut), owner)
     }
 
     /// Embeds any number of texts; the vectors come in their order, each of ``dimensions`` elements.

@@ -60,14 +60,17 @@ package final class EngineRoom: Sendable {
     /// - Parameter device: the one intended device that it goes on; nil for all.
     ///
     /// Throws `unsupported_precision` for a precision that a device does not have or that does not reach its floor there, the checkpoint's and
-    /// the tokenizer's errors, the engine's, `no_device`, and `wrong_answer` when the loaded model does not compute what the plain fp32 graph
+    /// the tokenizer's errors, the engine's, `unsupported_plan` for more segments than layers and for those of an ONNX file, `insufficient_memory`,
+    /// `no_device`, and `wrong_answer` when the loaded model does not compute what the plain fp32 graph
     /// of the same weights computes.
     package func load(
         directory: String, precision: PrecisionRequest = PrecisionRequest(), policy: BatchPolicy, name: String? = nil,
-        maxTokens: Int? = nil, weight: Double = 1, only device: DeviceID? = nil
+        maxTokens: Int? = nil, weight: Double = 1, segments: SegmentRequest = .automatic, only device: DeviceID? = nil
     ) async throws(ApusError) -> ReadyModel {
         let subject = try await BlockingWork.run { () throws(ApusError) in
-            try Self.checkPrompt(try Checkpoint(directory: directory))
+            let checkpoint = try Checkpoint(directory: directory)
+            try Self.checkPrompt(checkpoint)
+            try segments.check(checkpoint)
             return try PrecisionSubject(directory: directory)
         }
         let (checkpoint, tokenizer) = (subject.checkpoint, subject.tokenizer)
@@ -75,7 +78,7 @@ package final class EngineRoom: Sendable {
         let forms = try await forms(of: subject, precision, only: device)
         let place = { (answer: ApusEmbeddings.KnownAnswer) async throws(ApusError) -> ReadyModel in
             try await self.place(
-                subject, forms, answer, policy, name: name ?? checkpoint.name, maxTokens: maxTokens, weight: weight, only: device)
+                subject, forms, answer, policy, name: name ?? checkpoint.name, maxTokens: maxTokens, weight: weight, segments, only: device)
         }
         if let stored = answers.answer(key) {
             // A stored answer may come from an older Apus or a damaged disk: only a fresh one counts against the model.
@@ -105,7 +108,7 @@ package final class EngineRoom: Sendable {
 
     private func place(
         _ subject: PrecisionSubject, _ forms: [DeviceID: ServedForm], _ answer: ApusEmbeddings.KnownAnswer, _ policy: BatchPolicy, name: String,
-        maxTokens: Int?, weight: Double, only device: DeviceID?
+        maxTokens: Int?, weight: Double, _ segments: SegmentRequest, only device: DeviceID?
     ) async throws(ApusError) -> ReadyModel {
         let (checkpoint, tokenizer, weights) = (subject.checkpoint, subject.tokenizer, subject.weights)
         guard let dimensions = answer.vectors.first?.count else {
@@ -114,13 +117,15 @@ package final class EngineRoom: Sendable {
         let metrics = BatchMetrics(model: name)
         let recipe = EncoderRecipe(
             checkpoint: checkpoint, tokenizer: tokenizer, answer: answer, optimization: optimization, forms: forms, dimensions: dimensions)
+        let choices = SegmentChoices()
         let scheduler: BatchScheduler<SentenceEncoder> = scheduler(
-            name, policy, weight: weight, metrics: metrics, weights: weights) { recipe.served(on: $0) }
+            name, policy, weight: weight, metrics: metrics, weights: weights) { choices.label(recipe.served(on: $0), on: $0) }
         let embedder = TextEmbedder(
             checkpoint, tokenizer: tokenizer, dimensions: dimensions, metrics: metrics, maxTokens: maxTokens, scheduler: scheduler)
         let placed = PlacedModel(
             name: name, recipe, scheduler: scheduler,
-            needs: ModelMemory(checkpoint, policy: policy, maxTokens: embedder.maxTokens), weights: weights,
+            needs: ModelMemory(checkpoint, policy: policy, maxTokens: embedder.maxTokens), segments: segments, choices: choices,
+            weights: weights,
             room: .init(memory: memory, lanes: lanes, ceilings: ceilings), only: device)
         try await fleet.add(placed)
         return ReadyModel(placed, embedder, directory: checkpoint.directory, weightsSHA256: weights, planned: intended(only: device))
@@ -129,11 +134,11 @@ package final class EngineRoom: Sendable {
     /// The queue of one model, which remembers how large its batches may become.
     func scheduler<Work: BatchWork>(
         _ name: String, _ policy: BatchPolicy, weight: Double, metrics: BatchMetrics, weights: String,
-        served: @escaping @Sendable (DeviceID) -> ServedForm
+        label: @escaping @Sendable (DeviceID) -> String
     ) -> BatchScheduler<Work> {
         let ceilings = ceilings
         return BatchScheduler(model: name, policy: policy, weight: weight, metrics: metrics, observer: fleet) { device, tokens in
-            ceilings.store(tokens, .init(weights: weights, device: device, form: served(device).label))
+            ceilings.store(tokens, .init(weights: weights, device: device, form: label(device)))
         }
     }
 

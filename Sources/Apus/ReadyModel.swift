@@ -1,4 +1,5 @@
 package import ApusEmbeddings
+package import ApusExecution
 import ApusScheduling
 package import ApusTensor
 
@@ -26,6 +27,12 @@ package struct ReadyModel: Sendable {
 
     /// What it runs as on `device`.
     package func served(on device: DeviceID) -> ServedForm { placed.served(on: device) }
+
+    /// How it is cut on `device`; nil for whole.
+    package func segmentation(on device: DeviceID) -> Segmentation? { placed.segmentation(on: device) }
+
+    /// The segmentation on the first device that has one.
+    package var segmentation: Segmentation? { devices.lazy.compactMap { segmentation(on: $0) }.first }
 
     /// What it runs in where it is served now, each once, in the order of the devices; of ``plannedDevices`` while nothing serves it.
     package var precisions: [Precision] {

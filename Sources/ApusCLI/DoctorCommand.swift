@@ -71,7 +71,7 @@ struct DoctorCommand: AsyncParsableCommand {
         let began = ContinuousClock.now
         let answer: Check
         do throws(ApusError) {
-            let ready = try await room.load(directory: directory, precision: model.request, policy: try BatchPolicy())
+            let ready = try await room.load(directory: directory, precision: model.request, policy: try BatchPolicy(), segments: try model.cut)
             answer = Check(
                 "model", .ok, "\(ready.name) gives its known answer on \(ready.standing)")
         } catch {

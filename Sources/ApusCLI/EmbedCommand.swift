@@ -40,7 +40,7 @@ struct EmbedCommand: AsyncParsableCommand {
         let texts = try self.texts.isEmpty ? TextLines.read(file ?? "-") : self.texts
         let embedder = try await Embedder.load(
             model.model ?? Installation.defaultModel, precision: model.precision, precisionFloor: model.precisionFloor,
-            installation: model.installation)
+            segments: model.segmentCount, offload: model.offload, installation: model.installation)
         let progress = ProgressLine(
             total: texts.count, unit: "texts", visible: Terminal.isWatched && (output != nil || isatty(STDOUT_FILENO) == 0))
         defer { progress.finish() }
@@ -90,6 +90,12 @@ struct ModelOptions: ParsableArguments {
     @Option(help: "The lowest cosine to fp32 to compute with, 0 to 1. (default: 0.9999; int8 0.99, int4 0.95 where asked for)")
     var precisionFloor: Double?
 
+    @Option(help: "Parts of the network that a device runs one after the other: a number, or auto. (default: auto, whole where it fits)")
+    var segments: String?
+
+    @Option(help: "Weights for which a device has no memory: never (refuse), auto (read them segment by segment), always.")
+    var offload: Offload = .auto
+
     @Option(help: "The folder with the engine and the models, in place of APUS_HOME.")
     var home: String?
 
@@ -97,9 +103,18 @@ struct ModelOptions: ParsableArguments {
 
     var request: PrecisionRequest { PrecisionRequest(precision, floor: precisionFloor) }
 
+    /// nil for `auto`.
+    var segmentCount: Int? { segments.flatMap(Int.init) }
+
+    var cut: SegmentRequest { get throws(ApusError) { try SegmentRequest(segments: segmentCount, offload: offload) } }
+
     func validate() throws {
+        if let segments, segments != "auto", (segmentCount ?? 0) < 1 {
+            throw ValidationError("--segments must be a number from 1 on, or auto, not '\(segments)'.")
+        }
         if let precisionFloor, !(0...1).contains(precisionFloor) { throw ValidationError("--precision-floor must be from 0 to 1.") }
     }
 }
 
 extension Precision: ExpressibleByArgument {}
+extension Offload: ExpressibleByArgument {}

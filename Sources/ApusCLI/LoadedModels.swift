@@ -125,7 +125,7 @@ final class LoadedModels: ModelCatalog {
         let started = ContinuousClock.now
         let ready = try await room.load(
             directory: model.directory, precision: model.precision, policy: model.batching, name: model.id, maxTokens: model.maxTokens,
-            only: assignments[model.id])
+            segments: model.segments, only: assignments[model.id])
         for client in clients { ready.embedder.scheduler.limit(client: client.number, seconds: client.queueSeconds) }
         put(model.id, .ready(ServedModel(ready)))
         let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))

@@ -7,7 +7,8 @@ extension ReadyModel {
         var groups: [(words: String, devices: [String])] = []
         let cosines = cosines
         for device in devices {
-            let words = served(on: device).words(cosine: cosines[device])
+            var words = served(on: device).words(cosine: cosines[device])
+            if let segmentation = segmentation(on: device) { words += " in \(segmentation.words)" }
             if let place = groups.firstIndex(where: { $0.words == words }) {
                 groups[place].devices.append(device.description)
             } else {

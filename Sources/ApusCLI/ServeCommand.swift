@@ -40,6 +40,12 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "The lowest cosine to fp32 to serve with, 0 to 1. (default: 0.9999; int8 0.99, int4 0.95 where asked for)")
     var precisionFloor: Double?
 
+    @Option(help: "Parts of a network that a device runs one after the other: a number, or auto. (default: auto, whole where it fits)")
+    var segments: String?
+
+    @Option(help: "Weights for which a device has no memory: never (refuse), auto (read them segment by segment), always. (default: auto)")
+    var offload: Offload?
+
     @Option(help: "Devices to serve on: auto, cpu, cpu:2 (two logical CPU devices), cuda:0,1.")
     var devices: String?
 
@@ -68,6 +74,8 @@ struct ServeCommand: AsyncParsableCommand {
         if let precisionFloor {
             options.append(ConfigurationOption("--precision-floor", sets: "precision_floor", to: ["\(precisionFloor)"]))
         }
+        if let segments { options.append(ConfigurationOption("--segments", sets: "segments", to: [segments])) }
+        if let offload { options.append(ConfigurationOption("--offload", sets: "offload", to: [offload.rawValue])) }
         if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
         if inProcess { options.append(ConfigurationOption("--in-process", sets: "devices.in_process", to: ["true"])) }
         return options

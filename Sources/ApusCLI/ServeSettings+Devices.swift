@@ -24,7 +24,8 @@ extension ServeSettings {
         wishes.choice.isMultiple = accelerators.isMultiple
         wishes.choice.performanceThreshold = devices.performanceThreshold
 
-        wishes.sessions.memoryLimitBytes = accelerators.memoryLimitMiB.map { $0 << 20 }
+        wishes.sessions.memoryLimitBytes = (accelerators.memoryLimitMiB ?? devices.memoryLimitMiB).map { $0 << 20 }
+        wishes.sessions.processorLimitBytes = devices.memoryLimitMiB.map { $0 << 20 }
         wishes.sessions.assignment = devices.assignment == .strict ? .strict : .report
         if accelerators.usesTensorRT || accelerators.preference.first == "tensorrt" {
             wishes.sessions.tensorRT = cache("tensorrt").map { ExecutorSettings.TensorRT(cacheDirectory: $0) }

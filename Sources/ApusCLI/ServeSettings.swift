@@ -13,6 +13,7 @@ struct ServeSettings {
         var id: String
         var directory: String
         var precision: PrecisionRequest
+        var segments: SegmentRequest
         /// Lowers the checkpoint's own limit.
         var maxTokens: Int?
         /// What is said of this model, and of all where nothing is.
@@ -76,6 +77,16 @@ struct ServeSettings {
         return PrecisionRequest(configuration.precision, accelerators: configuration.accelerators.effectivePrecision, floor: floor)
     }
 
+    /// How a model is to be cut: what its own section says, else what is said of all. The command line goes before every file.
+    private func segments(of model: Configuration.Model) throws(ApusError) -> SegmentRequest {
+        var (segments, offload) = (model.segments ?? configuration.segments, model.offload ?? configuration.offload)
+        if case .option = origins["segments"] { segments = configuration.segments }
+        var onAccelerators = model.offload == nil ? configuration.accelerators.offloads.map { $0 ? Offload.auto : .never } : nil
+        if case .option = origins["offload"] { (offload, onAccelerators) = (configuration.offload, nil) }
+        let count: Int? = if case .count(let count) = segments { count } else { nil }
+        return try SegmentRequest(segments: count, offload: Offload(rawValue: offload.rawValue) ?? .auto, onAccelerators: onAccelerators)
+    }
+
     /// The models to serve with their directories found. Throws `model_not_found`, and `invalid_configuration` for a name used twice.
     func models(_ installation: Installation) throws(ApusError) -> [PlannedModel] {
         var named = configuration.models
@@ -91,7 +102,7 @@ struct ServeSettings {
             }
             plan.append(
                 PlannedModel(
-                    id: id, directory: directory, precision: request(of: model),
+                    id: id, directory: directory, precision: request(of: model), segments: try segments(of: model),
                     maxTokens: model.maxTokens,
                     batching: try BatchPolicy(
                         model.batching.over(configuration.batching), maxQueuedTokens: configuration.limits.maxQueuedTokens)))

@@ -22,7 +22,8 @@ struct ServedModel: EmbeddingModel {
         ModelDescription(
             id: ready.name, created: created, dimensions: ready.embedder.dimensions,
             maxTokens: ready.embedder.maxTokens, vocabularySize: ready.embedder.vocabularySize,
-            precision: ready.precisions.map(\.rawValue).joined(separator: ","), devices: ready.devices.map(\.description), weightsSHA256: ready.weightsSHA256,
+            precision: ready.precisions.map(\.rawValue).joined(separator: ","),
+            segments: ready.segmentation?.count ?? 1, isOffloaded: ready.segmentation.map { $0.residency != .resident } ?? false, devices: ready.devices.map(\.description), weightsSHA256: ready.weightsSHA256,
             cosineToFP32: ready.lowestCosine)
     }
 

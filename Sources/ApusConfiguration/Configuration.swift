@@ -25,6 +25,10 @@ package struct Configuration: Sendable, Equatable {
         package var precision: Precision?
         /// nil for ``Configuration/precisionFloor``.
         package var precisionFloor: Double?
+        /// nil for ``Configuration/segments``.
+        package var segments: Segments?
+        /// nil for ``Configuration/offload``.
+        package var offload: Offload?
         /// Lowers the checkpoint's own limit.
         package var maxTokens: Int?
         /// What is set here goes before ``Configuration/batching``.
@@ -39,6 +43,20 @@ package struct Configuration: Sendable, Equatable {
             self.precisionFloor = precisionFloor
             self.maxTokens = maxTokens
         }
+    }
+
+    /// Parts of a network that run one after the other on one device.
+    package enum Segments: Sendable, Equatable {
+        /// As few as its memory asks for.
+        case auto
+        case count(Int)
+    }
+
+    /// What is done about weights for which a device has no memory.
+    package enum Offload: String, Sendable, CaseIterable {
+        case never
+        case auto
+        case always
     }
 
     package struct Limits: Sendable, Equatable {
@@ -70,6 +88,9 @@ package struct Configuration: Sendable, Equatable {
         package var usesTensorRT = false
         package var allowsTF32 = true
 
+        /// Whether weights that do not fit stay in host memory, as `gpu.memory` says it; nil for ``Configuration/offload``.
+        package var offloads: Bool?
+
         /// What is asked of accelerators wherever it was said; nil for ``Configuration/precision``.
         package var effectivePrecision: Precision? { precision ?? memoryPrecision }
     }
@@ -90,6 +111,8 @@ package struct Configuration: Sendable, Equatable {
 
         /// `auto`, `cpu:2`, `cuda:0,1`, …; nil for `auto`.
         package var list: String?
+        /// Memory of each device to use; accelerators follow ``Accelerators/memoryLimitMiB`` first.
+        package var memoryLimitMiB: Int?
         /// nil follows ``Accelerators/isFallbackEnabled``.
         package var fallback: Fallback?
         /// Whether models are computed in this process instead of one worker process for each device.
@@ -130,6 +153,8 @@ package struct Configuration: Sendable, Equatable {
     package var precision = Precision.auto
     /// The lowest cosine to fp32 that a model may have, 0 to 1; nil leaves each precision its own.
     package var precisionFloor: Double?
+    package var segments = Segments.auto
+    package var offload = Offload.auto
     package var graphOptimization = GraphOptimization.all
     /// Which device index a named role is pinned to.
     package var modelAssignments: [String: Int] = [:]

@@ -17,6 +17,7 @@ struct ConfigurationDecoder {
         case .flag: flag(node).map { .flag($0) }
         case .integer(let range): integer(node, range, key).map { .integer($0) }
         case .number(let range): number(node, range, key).map { .number($0) }
+        case .segments(let range): segments(node, range, key).map { .segments($0) }
         case .text: text(node, key).map { .text($0) }
         case .choice(let names): choice(node, names, key).map { .text($0) }
         case .choices(let names): list(node) { $0.choice($1, names, $2) }.map { .texts($0) }
@@ -51,6 +52,15 @@ struct ConfigurationDecoder {
             return refuse(node, "\(value) is outside \(range.lowerBound) to \(range.upperBound)", key)
         }
         return value
+    }
+
+    /// A number in `range`, or `auto`.
+    mutating func segments(_ node: ConfigurationNode, _ range: ClosedRange<Int>, _ key: String) -> Configuration.Segments? {
+        if case .text(let value) = node.content {
+            guard value == "auto" else { return refuse(node, "\(value.debugDescription) is neither a whole number nor auto", key) }
+            return .auto
+        }
+        return integer(node, range, key).map { .count($0) }
     }
 
     mutating func text(_ node: ConfigurationNode, _ key: String) -> String? {
@@ -108,9 +118,11 @@ struct ConfigurationDecoder {
             case "id": model.id = text(entry.value, key)
             case "precision": model.precision = choice(entry.value, ConfigurationSchema.precisions, key).flatMap(Precision.init)
             case "precision_floor": model.precisionFloor = number(entry.value, ConfigurationSchema.floors, key)
+            case "segments": model.segments = segments(entry.value, ConfigurationSchema.segmentCounts, key)
+            case "offload": model.offload = choice(entry.value, ConfigurationSchema.offloads, key).flatMap(Configuration.Offload.init)
             case "max_tokens": model.maxTokens = integer(entry.value, 1...1 << 20, key)
             case "batching": model.batching = batching(entry.value, key) ?? model.batching
-            default: unknown(entry, key, among: ["path", "name", "id", "precision", "precision_floor", "max_tokens", "batching"])
+            default: unknown(entry, key, among: ["path", "name", "id", "precision", "precision_floor", "segments", "offload", "max_tokens", "batching"])
             }
         }
         guard problems.count == before else { return nil }

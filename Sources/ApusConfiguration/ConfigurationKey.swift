@@ -5,11 +5,14 @@ package struct ConfigurationKey: Sendable {
         case flag
         case integer(ClosedRange<Int>)
         case number(ClosedRange<Double>)
+        /// A number of segments in this range, or `auto`.
+        case segments(ClosedRange<Int>)
         case text
         case choice([String])
         case choices([String])
         case integers(ClosedRange<Int>)
-        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision`, `precision_floor`, `max_tokens` and `batching`.
+        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision`, `precision_floor`, `segments`, `offload`,
+        /// `max_tokens` and `batching`.
         case models
         /// A list of API keys, each a section.
         case keys
@@ -34,6 +37,7 @@ package struct ConfigurationKey: Sendable {
         case flag(Bool)
         case integer(Int)
         case number(Double)
+        case segments(Configuration.Segments)
         case text(String)
         case texts([String])
         case integers([Int])
@@ -86,6 +90,13 @@ package struct ConfigurationKey: Sendable {
         _ set: @escaping @Sendable (inout Configuration, Double) -> Void
     ) -> Self {
         Self(path, variables, .number(range), effect, summary) { if case .number(let value) = $1 { set(&$0, value) } }
+    }
+
+    static func segments(
+        _ path: String, _ range: ClosedRange<Int>, _ variables: String..., does summary: String,
+        _ set: @escaping @Sendable (inout Configuration, Configuration.Segments) -> Void
+    ) -> Self {
+        Self(path, variables, .segments(range), .applies, summary) { if case .segments(let value) = $1 { set(&$0, value) } }
     }
 
     static func text(

@@ -120,7 +120,7 @@ extension ConfigurationNode {
             case "false", "no", "off", "0": content = .flag(false)
             default: content = .text(text)
             }
-        case .integer: content = integer(text)
+        case .integer, .segments: content = integer(text)
         case .number: content = Double(text).map(Content.number) ?? .text(text)
         case .text, .choice, .assignments, .keys: content = .text(text)
         case .choices, .models: content = list(Content.text)

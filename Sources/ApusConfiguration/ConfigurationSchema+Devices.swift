@@ -14,9 +14,9 @@ extension ConfigurationSchema {
             effect: .needsAccelerator, does: "Times the CPU's measured speed that an accelerator must reach to be used"
         ) { $0.devices.performanceThreshold = $1 },
         .integer(
-            "devices.memory_limit_mb", 1...1 << 30, "APUS_DEVICE_MEMORY_LIMIT", effect: .needsAccelerator,
-            does: "Memory of each accelerator to use, in MiB"
-        ) { $0.accelerators.memoryLimitMiB = $1 },
+            "devices.memory_limit_mb", 1...1 << 30, "APUS_DEVICE_MEMORY_LIMIT",
+            does: "Memory of each device to use, in MiB: what models are estimated to take stays below it"
+        ) { $0.devices.memoryLimitMiB = $1 },
         .choice(
             "devices.assignment", of: Configuration.Devices.Assignment.allCases.map(\.rawValue), effect: .needsAccelerator,
             does: "What becomes of a model of which a device leaves parts to the CPU: it is reported, or refused"

@@ -16,11 +16,12 @@ extension ConfigurationKey.Kind {
         case .flag: "true or false"
         case .integer(let range): "\(range.lowerBound) … \(range.upperBound)"
         case .number(let range): "\(range.lowerBound) … \(range.upperBound)"
+        case .segments(let range): "\(range.lowerBound) … \(range.upperBound), or auto"
         case .text: "text"
         case .choice(let names): names.joined(separator: ", ")
         case .choices(let names): "list of \(names.joined(separator: ", "))"
         case .integers(let range): "list of \(range.lowerBound) … \(range.upperBound)"
-        case .models: "list of names, paths, or sections of `path` or `name`, `id`, `precision`, `precision_floor`, `max_tokens`, `batching`"
+        case .models: "list of names, paths, or sections of `path` or `name`, `id`, `precision`, `precision_floor`, `segments`, `offload`, `max_tokens`, `batching`"
         case .keys: "list of sections of `name`, `sha256`, `scopes`, `requests_per_minute`, `tokens_per_minute`, `max_queue_seconds`, `priority`"
         case .assignments(let range): "section of names, each with \(range.lowerBound) … \(range.upperBound)"
         }

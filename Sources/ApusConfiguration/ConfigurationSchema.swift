@@ -49,6 +49,14 @@ package enum ConfigurationSchema {
             "precision_floor", floors, "APUS_PRECISION_FLOOR",
             does: "The lowest cosine to fp32 that a model is served with. Without it 0.9999, and 0.99 for int8 and 0.95 for int4 where they are asked for; below 0.9999 `auto` takes these two into account"
         ) { $0.precisionFloor = $1 },
+        .segments(
+            "segments", segmentCounts, "APUS_SEGMENTS",
+            does: "Parts of a network that a device runs one after the other, batches in chunks; `auto` (the default) runs it whole where that fits"
+        ) { $0.segments = $1 },
+        .choice(
+            "offload", of: offloads, "APUS_OFFLOAD",
+            does: "What is done about weights for which a device has no memory: `auto` (the default) reads them segment by segment in every step, `always` does so although they fit, `never` refuses the model"
+        ) { $0.offload = Configuration.Offload(rawValue: $1) ?? $0.offload },
     ]
 
     private static let accelerators: [ConfigurationKey] = [
@@ -70,6 +78,10 @@ package enum ConfigurationSchema {
         .choice("gpu.memory.precision", of: precisions, effect: .needsAccelerator, does: "As `gpu.optimization.precision`") {
             $0.accelerators.memoryPrecision = Precision(rawValue: $1)
         },
+        .flag(
+            "gpu.memory.offload_to_cpu", effect: .needsAccelerator,
+            does: "Whether weights that do not fit on an accelerator are read from the host segment by segment: `offload: auto` and `offload: never` for accelerators"
+        ) { $0.accelerators.offloads = $1 },
         .choice(
             "gpu.optimization.graph_optimization", of: ["none", "disable", "basic", "extended", "all"], "ONNX_GRAPH_OPTIMIZATION",
             does: "How much the engine rewrites graphs"
@@ -101,7 +113,6 @@ package enum ConfigurationSchema {
             does: "How several GPUs share the work"),
         .noted("gpu.memory.mixed_precision", .flag, effect: .none(byPrecision), does: "Mixed precision"),
         .noted("gpu.memory.dtype", .choice(["auto", "float32", "float16", "bfloat16"]), effect: .none(byPrecision), does: "Element type of weights"),
-        .noted("gpu.memory.offload_to_cpu", .flag, effect: .none(asStored), does: "Weights in host memory"),
         .noted("gpu.memory.quantization.enabled", .flag, effect: .none(byPrecision), does: "Quantised weights"),
         .noted("gpu.memory.quantization.bits", .integer(2...16), effect: .none(byPrecision), does: "Bits of quantised weights"),
         .noted("gpu.cuda.benchmark", .flag, effect: .none(noConvolutions), does: "Trying out convolution kernels"),
@@ -135,8 +146,10 @@ package enum ConfigurationSchema {
     static let precisions = Precision.allCases.map(\.rawValue)
     /// Of a cosine to fp32.
     static let floors = 0.0...1.0
+    static let offloads = Configuration.Offload.allCases.map(\.rawValue)
+    /// Networks of more layers are not read.
+    static let segmentCounts = 1...1_024
     private static let byPrecision = "`precision` and `gpu.optimization.precision` say it, int8 and int4 among them"
-    private static let asStored = "weights are used as they are stored"
     private static let replicas = "every device holds whole models, which share the work"
     private static let noConvolutions = "text encoders have no convolutions"
     private static let noOllama = "models are not run by Ollama"

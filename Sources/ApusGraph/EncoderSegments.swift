@@ -29,18 +29,22 @@ package struct EncoderSegments: SegmentedNetwork {
         self.encoder = encoder
         self.weights = weights
         self.form = form
-        var layers = [Int](repeating: 0, count: encoder.layers)
-        for name in weights.names {
-            let bytes = weights[name]?.bytes.count ?? 0
-            // Whatever belongs to no layer is needed before the first.
-            layers[Self.layer(of: name, in: encoder.layers) ?? 0] += bytes
-        }
-        for case .dense(let dense) in checkpoint.modules { layers[encoder.layers - 1] += dense.weight.bytes.count }
+        let layers = Self.layers(checkpoint)
         let cuts = Self.cut(layers, into: count)
         var slices: [NetworkSlice] = []
         for cut in cuts { slices.append(try NetworkSlice(layers: cut, layerCount: encoder.layers)) }
         self.slices = slices
         bytes = cuts.map { layers[$0].reduce(0, +) }
+    }
+
+    /// Bytes that each layer's weights have in the file: the embeddings with the first, the modules behind the network with the last. Empty for
+    /// a network that came as a file.
+    package static func layers(_ checkpoint: Checkpoint) -> [Int] {
+        guard case .encoder(let encoder, let weights) = checkpoint.source else { return [] }
+        var layers = [Int](repeating: 0, count: encoder.layers)
+        for name in weights.names { layers[layer(of: name, in: encoder.layers) ?? 0] += weights[name]?.bytes.count ?? 0 }
+        for case .dense(let dense) in checkpoint.modules { layers[encoder.layers - 1] += dense.weight.bytes.count }
+        return layers
     }
 
     package var inputs: [ValueDescription] {
@@ -98,7 +102,7 @@ package struct EncoderSegments: SegmentedNetwork {
     }
 
     /// Cuts `weights` into `count` ranges, none of them empty, whose heaviest is as light as can be.
-    static func cut(_ weights: [Int], into count: Int) -> [Range<Int>] {
+    package static func cut(_ weights: [Int], into count: Int) -> [Range<Int>] {
         var (low, high) = (weights.max() ?? 0, weights.reduce(0, +))
         while low < high {
             let middle = low + (high - low) / 2

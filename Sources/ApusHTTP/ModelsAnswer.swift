@@ -42,6 +42,8 @@ enum ModelsAnswer {
         writer.member("dimensions", model.dimensions)
         writer.member("max_tokens", model.maxTokens)
         writer.member("precision", model.precision)
+        writer.member("segments", model.segments)
+        writer.member("offload", model.isOffloaded)
         writer.key("devices")
         writer.beginArray()
         for device in model.devices { writer.string(device) }

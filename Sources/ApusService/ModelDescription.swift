@@ -18,6 +18,10 @@ package struct ModelDescription: Sendable, Equatable {
     package var vocabularySize: Int
     /// The arithmetic it runs in, `fp32`.
     package var precision: String
+    /// Parts that it is run in, one after the other; 1 for whole.
+    package var segments: Int
+    /// Whether its weights are read from the checkpoint in every step.
+    package var isOffloaded: Bool
     /// The devices it is loaded on, `cpu:0`.
     package var devices: [String]
     /// Lower-case hexadecimal SHA-256 of the weights.
@@ -33,6 +37,8 @@ package struct ModelDescription: Sendable, Equatable {
         maxTokens: Int,
         vocabularySize: Int,
         precision: String,
+        segments: Int = 1,
+        isOffloaded: Bool = false,
         devices: [String],
         weightsSHA256: String,
         cosineToFP32: Double? = nil
@@ -44,6 +50,8 @@ package struct ModelDescription: Sendable, Equatable {
         self.maxTokens = maxTokens
         self.vocabularySize = vocabularySize
         self.precision = precision
+        self.segments = segments
+        self.isOffloaded = isOffloaded
         self.devices = devices
         self.weightsSHA256 = weightsSHA256
         self.cosineToFP32 = cosineToFP32

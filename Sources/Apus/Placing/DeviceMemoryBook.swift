@@ -1,7 +1,9 @@
+package import ApusBatching
+import ApusCheckpoint
 package import ApusDevices
-import ApusErrors
+package import ApusErrors
 import ApusExecution
-import ApusFleet
+package import ApusFleet
 import ApusRuntime
 import ApusSimulation
 package import ApusTensor
@@ -16,7 +18,7 @@ package final class DeviceMemoryBook: Sendable {
     static let contextBytes = 512 << 20
 
     /// - Parameter hostBytes: memory that all devices which compute on the CPU share.
-    init(_ plan: FleetPlan, hostBytes: Int = HostMemory.current.bytes) {
+    package init(_ plan: FleetPlan, hostBytes: Int = HostMemory.current.bytes) {
         var ledger = MemoryLedger()
         let processors = plan.members.filter { $0.settings.device.kind == .cpu && $0.role != .standby }.count
         for member in plan.members {
@@ -25,7 +27,8 @@ package final class DeviceMemoryBook: Sendable {
             case .cpu:
                 // A twentieth is left to this process and to the system.
                 let share = hostBytes / max(1, processors)
-                ledger.open(device, total: share, limit: member.settings.memoryLimitBytes, reserve: share / 20)
+                let limit = min(share, member.settings.memoryLimitBytes ?? .max)
+                ledger.open(device, total: share, limit: limit, reserve: limit / 20)
             case .sim:
                 ledger.open(device, total: SimulatedDevices.memoryBytes, limit: member.settings.memoryLimitBytes)
             case .cuda, .openvino, .webgpu, .tensorrtrtx:
@@ -43,16 +46,32 @@ package final class DeviceMemoryBook: Sendable {
     /// What is promised on each device.
     package var accounts: [DeviceID: MemoryLedger.Account] { ledger.withLockedValue { $0.accounts } }
 
-    /// Promises a model its memory on a device; what it had there before is taken back. Throws `insufficient_memory` with the arithmetic.
-    func admit(_ model: String, _ memory: ModelMemory, as form: ServedForm, on device: DeviceID) throws(ApusError) {
-        let needs = memory.needs(as: form, on: device, lanes: lanes[device] ?? 1)
+    /// Decides how a model is cut on a device and promises it its memory there; what it had there before is taken back. Throws
+    /// `insufficient_memory` with the arithmetic.
+    func admit(
+        _ model: String, _ memory: ModelMemory, _ request: SegmentRequest, as form: ServedForm, on device: DeviceID
+    ) throws(ApusError) -> SegmentChoice {
+        let lanes = lanes[device] ?? 1
         let result = ledger.withLockedValue { ledger in
             Result { () throws(ApusError) in
                 ledger.release(model, on: device)
-                try ledger.admit(model, needs, on: device)
+                let choice = memory.choice(request, as: form, on: device, lanes: lanes, free: ledger.accounts[device]?.free ?? .max)
+                try ledger.admit(model, choice.needs, on: device)
+                return choice
             }
         }
-        try result.get()
+        return try result.get()
+    }
+
+    /// The same for a model that is not loaded yet, whose form is known. Throws `unsupported_plan`, too.
+    package func admit(
+        _ subject: PrecisionSubject, _ name: String, _ request: SegmentRequest, _ policy: BatchPolicy, maxTokens: Int?, as choice: PrecisionChoice,
+        on device: DeviceID
+    ) throws(ApusError) -> SegmentChoice {
+        try request.check(subject.checkpoint)
+        let longest = min(maxTokens ?? .max, subject.checkpoint.maxTokens)
+        let needs = ModelMemory(subject.checkpoint, policy: policy, maxTokens: longest)
+        return try admit(name, needs, request, as: ServedForm(choice), on: device)
     }
 
     func release(_ model: String, on device: DeviceID) {

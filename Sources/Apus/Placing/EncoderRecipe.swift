@@ -26,9 +26,9 @@ struct EncoderRecipe: ModelRecipe {
         }
     }
 
-    func load(onto executor: any Executor) async throws(ApusError) -> SentenceEncoder {
+    func load(onto executor: any Executor, _ segmentation: Segmentation?) async throws(ApusError) -> SentenceEncoder {
         let form = served(on: executor.device).form ?? executor.device.kind.networkForm
-        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: form, optimization: optimization)
+        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: form, optimization: optimization, segmentation: segmentation)
         guard encoder.dimensions == dimensions else {
             throw ApusError(
                 .wrongAnswer, "the network gives \(encoder.dimensions) elements a vector where \(dimensions) are known", place: checkpoint.name)

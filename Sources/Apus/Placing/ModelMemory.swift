@@ -2,6 +2,7 @@ import ApusBatching
 import ApusCheckpoint
 import ApusDevices
 import ApusExecution
+import ApusGraph
 import ApusScheduling
 import ApusTensor
 import Foundation
@@ -20,9 +21,13 @@ struct ModelMemory: Sendable, Equatable {
     private let workingBytesPerToken: Double
     /// The same for a graph of Apus' own operators.
     private let kernelBytesPerToken: Double
-    private let maxTokens: Int
+    let maxTokens: Int
     /// Tokens of a batch where the policy names them.
-    private let tokenBudget: Int?
+    let tokenBudget: Int?
+    /// Bytes of each layer's weights as they are stored, as ``EncoderSegments`` counts them; empty for networks that cannot be cut.
+    let layers: [Int]
+    /// Elements of a token's hidden state; 0 for networks that cannot be cut.
+    let hidden: Int
 
     init(_ checkpoint: Checkpoint, policy: BatchPolicy, maxTokens: Int) {
         self.maxTokens = maxTokens
@@ -37,6 +42,7 @@ struct ModelMemory: Sendable, Equatable {
             }
             // The originals of packed matrices lie in the mapped file, whose pages are given back once they were read.
             packedBeside = 0
+            hidden = configuration.hiddenSize
             workingBytesPerToken = Self.working(
                 longest: maxTokens, hidden: configuration.hiddenSize, intermediate: configuration.intermediateSize, heads: configuration.heads)
             kernelBytesPerToken = 4 * Self.kernelRows * Double(configuration.hiddenSize)
@@ -44,12 +50,14 @@ struct ModelMemory: Sendable, Equatable {
             for path in [file.path] + file.externalFiles { weights += Self.size(path) }
             // Which tensors are matrices, and how wide layers are, is known to the engine alone: all of them, and as if for a large encoder.
             packedBeside = weights
+            hidden = 0
             workingBytesPerToken = Self.working(longest: maxTokens, hidden: 1_024, intermediate: 4_096, heads: 16)
             kernelBytesPerToken = workingBytesPerToken
         }
         for case .dense(let dense) in checkpoint.modules { weights += dense.weight.bytes.count }
         self.weights = weights
         self.tables = tables
+        layers = EncoderSegments.layers(checkpoint)
         areQuantized = checkpoint.quantization != nil
     }
 
@@ -61,6 +69,8 @@ struct ModelMemory: Sendable, Equatable {
     init(_ file: ONNXFile, itemBytes: Int, batch: Int) {
         weights = ([file.path] + file.externalFiles).reduce(0) { $0 + Self.size($1) }
         tables = 0
+        layers = []
+        hidden = 0
         areQuantized = false
         // Which weights are packed once more is known to the engine alone.
         packedBeside = weights
@@ -83,12 +93,20 @@ struct ModelMemory: Sendable, Equatable {
         }
     }
 
+    /// Tokens of a batch on `device`.
+    func batchTokens(on device: DeviceID) -> Int { max(tokenBudget ?? device.kind.tokenBudget, maxTokens) }
+
+    /// Tokens of a batch that are computed at a time where it is cut into chunks.
+    func chunkTokens(on device: DeviceID) -> Int { device.kind.tokenBudget }
+
     /// What it takes of `device` with this number of lanes.
-    func needs(as form: ServedForm, on device: DeviceID, lanes: Int) -> [MemoryLedger.Purpose: Int] {
+    ///
+    /// - Parameter batch: tokens that are computed at a time; nil for those of a batch.
+    func needs(as form: ServedForm, on device: DeviceID, lanes: Int, batch: Int? = nil) -> [MemoryLedger.Purpose: Int] {
         let computesOnCPU = device.kind == .cpu || device.kind == .sim
         // Steps of an accelerator come one after the other whatever lane they are from.
         let steps = computesOnCPU ? lanes : 1
-        let tokens = max(tokenBudget ?? device.kind.tokenBudget, maxTokens)
+        let tokens = batch ?? batchTokens(on: device)
         let perToken = form.form?.style == .kernels ? kernelBytesPerToken : workingBytesPerToken
         let arena = Int(exactly: (perToken * Double(tokens) * Double(max(1, steps))).rounded()) ?? .max
         let weights = weightBytes(form)

@@ -7,8 +7,8 @@ import ApusTensor
 protocol ModelRecipe: Sendable {
     associatedtype Work: BatchWork
 
-    /// Loads the model onto `executor`. Throws the model's own errors and the device's failures.
-    func load(onto executor: any Executor) async throws(ApusError) -> Work
+    /// Loads the model onto `executor`, cut as `segmentation` says; nil for whole. Throws the model's own errors and the device's failures.
+    func load(onto executor: any Executor, _ segmentation: Segmentation?) async throws(ApusError) -> Work
 
     /// What the model runs as on `device`.
     func served(on device: DeviceID) -> ServedForm

@@ -20,6 +20,8 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     private let recipe: Recipe
     private let room: Room
     private let needs: ModelMemory
+    private let segments: SegmentRequest
+    private let choices: SegmentChoices
     /// SHA-256 of the weights.
     private let weights: String
     /// Tokens of a batch where the policy names no budget; nil leaves it to the device.
@@ -34,13 +36,15 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     }
 
     init(
-        name: String, _ recipe: Recipe, scheduler: BatchScheduler<Recipe.Work>, needs: ModelMemory, weights: String,
-        tokenBudget: Int? = nil, room: Room, only assignedDevice: DeviceID? = nil
+        name: String, _ recipe: Recipe, scheduler: BatchScheduler<Recipe.Work>, needs: ModelMemory,
+        segments: SegmentRequest = .automatic, choices: SegmentChoices = SegmentChoices(), weights: String, tokenBudget: Int? = nil, room: Room, only assignedDevice: DeviceID? = nil
     ) {
         self.name = name
         self.recipe = recipe
         self.scheduler = scheduler
         self.needs = needs
+        self.segments = segments
+        self.choices = choices
         self.weights = weights
         self.tokenBudget = tokenBudget
         self.room = room
@@ -53,14 +57,18 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     /// What it runs as on `device`.
     func served(on device: DeviceID) -> ServedForm { recipe.served(on: device) }
 
+    /// How it is cut on `device`; nil for whole.
+    func segmentation(on device: DeviceID) -> Segmentation? { choices[device]?.segmentation }
+
     /// The model where it was loaded first; nil while it is nowhere.
     var anyWork: Recipe.Work? { state.withLockedValue { $0.loaded.values.min { $0.device < $1.device }?.work } }
 
     func load(onto executor: any Executor) async throws(ApusError) {
         guard work(on: executor) == nil else { return }
-        try room.memory.admit(name, needs, as: recipe.served(on: executor.device), on: executor.device)
+        let choice = try room.memory.admit(name, needs, segments, as: recipe.served(on: executor.device), on: executor.device)
         do throws(ApusError) {
-            let work = try await recipe.load(onto: executor)
+            let work = try await recipe.load(onto: executor, choice.segmentation)
+            choices.put(choice, on: executor.device)
             let isWanted = state.withLockedValue { state in
                 if !state.isRetired { state.loaded[ObjectIdentifier(executor)] = (executor.device, work) }
                 return !state.isRetired
@@ -110,9 +118,10 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
         let form = recipe.served(on: executor.device)
         scheduler.open(
             Replica(
-                executor: executor, work: work, lanes: room.lanes.lanes(of: executor), precision: form.precision, tokenBudget: tokenBudget,
-                ceiling: room.ceilings.ceiling(.init(weights: weights, device: executor.device, form: form.label)), fallback: fallback,
-                share: share))
+                executor: executor, work: work, lanes: room.lanes.lanes(of: executor), precision: form.precision,
+                tokenBudget: choices[executor.device]?.tokenBudget ?? tokenBudget,
+                ceiling: room.ceilings.ceiling(.init(weights: weights, device: executor.device, form: choices.label(form, on: executor.device))),
+                fallback: fallback, share: share))
     }
 
     func isOpen(on device: DeviceID) -> Bool { scheduler.openDevices.contains(device) }

@@ -58,7 +58,10 @@ package struct DeviceWishes: Sendable {
 
     /// How sessions on the devices are made.
     package struct Sessions: Sendable {
+        /// Of accelerators; nil for all they have.
         package var memoryLimitBytes: Int?
+        /// Of each CPU device; nil for its part of the host's.
+        package var processorLimitBytes: Int?
         package var assignment = ExecutorSettings.Assignment.report
         /// Where TensorRT keeps its engines; nil leaves TensorRT out.
         package var tensorRT: ExecutorSettings.TensorRT?

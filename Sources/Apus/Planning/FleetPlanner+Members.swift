@@ -11,8 +11,10 @@ extension FleetPlanner {
         let device = DeviceID(.cpu, 0)
         decisions.removeAll { $0.device == device }
         decisions.append(.init(device, role == .intended ? .chosen : .standIn, reason))
+        var settings = ExecutorSettings(device: device, lanes: inventory.cpu.available, engineLibrary: engineLibrary)
+        settings.memoryLimitBytes = wishes.sessions.processorLimitBytes
         return FleetPlan.Member(
-            ExecutorSettings(device: device, lanes: inventory.cpu.available, engineLibrary: engineLibrary), role: role,
+            settings, role: role,
             info: GPUInfo(device: device, name: inventory.cpu.modelName ?? "CPU"))
     }
 
@@ -21,6 +23,7 @@ extension FleetPlanner {
         var settings = ExecutorSettings(device: device.id, lanes: lanes(device), engineLibrary: engineLibrary)
         // A device that has all cores anyway is better left to the system, which moves its threads as others come and go.
         if let cores = device.cores, cores.cores.count < inventory.cpu.cores.count { settings.cores = cores.cores }
+        settings.memoryLimitBytes = wishes.sessions.processorLimitBytes
         guard device.id.kind.isAccelerator else { return FleetPlan.Member(settings, role: role, info: device.info) }
         settings.memoryLimitBytes = sessions.memoryLimitBytes
         settings.assignment = sessions.assignment

@@ -22,7 +22,7 @@ extension EngineRoom {
         let reference = try await reference(file, name)
         let batch = reference?.signature.largestBatch(policy.maxBatchSize) ?? policy.maxBatchSize
         let scheduler: BatchScheduler<TensorWork> = scheduler(
-            name, policy, weight: weight, metrics: BatchMetrics(model: name), weights: weights) { _ in ServedForm(file: file.precision) }
+            name, policy, weight: weight, metrics: BatchMetrics(model: name), weights: weights) { _ in ServedForm(file: file.precision).label }
         let recipe = TensorRecipe(name: name, file: file, answer: reference?.answer, optimization: optimization)
         let placed = PlacedModel(
             name: name, recipe, scheduler: scheduler,

@@ -13,7 +13,7 @@ struct TensorRecipe: ModelRecipe {
 
     func served(on device: DeviceID) -> ServedForm { ServedForm(file: file.precision) }
 
-    func load(onto executor: any Executor) async throws(ApusError) -> TensorWork {
+    func load(onto executor: any Executor, _ segmentation: Segmentation?) async throws(ApusError) -> TensorWork {
         let model = try await executor.load(LoadRequest(name: name, source: .file(file.path), optimization: optimization))
         return try TensorWork(model, name: name)
     }

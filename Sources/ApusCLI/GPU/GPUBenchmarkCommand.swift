@@ -95,7 +95,7 @@ struct GPUBenchmarkCommand: AsyncParsableCommand {
             installation: model.installation, plan: try FleetPlan([member]),
             execution: .workers(executable: try MachineInventory.executable()), logger: logger)
         do {
-            let ready = try await room.load(directory: directory, precision: model.request, policy: try BatchPolicy())
+            let ready = try await room.load(directory: directory, precision: model.request, policy: try BatchPolicy(), segments: try model.cut)
             for (place, size) in sizes.enumerated() {
                 let (median, rounds) = try await median(ready, size)
                 table.rows.append(

@@ -22,6 +22,12 @@ struct GPUExplainCommand: AsyncParsableCommand {
     @Option(help: "The arithmetic: fp32, bf16, fp16, int8, int4 or auto. (default: auto)")
     var precision: Precision?
 
+    @Option(help: "Parts of a network that a device runs one after the other: a number, or auto. (default: auto)")
+    var segments: String?
+
+    @Option(help: "Weights for which a device has no memory: never, auto or always. (default: auto)")
+    var offload: Offload?
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -33,6 +39,8 @@ struct GPUExplainCommand: AsyncParsableCommand {
         if !model.isEmpty { options.append(ConfigurationOption("--model", sets: "models", to: model)) }
         if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
         if let precision { options.append(ConfigurationOption("--precision", sets: "precision", to: [precision.rawValue])) }
+        if let segments { options.append(ConfigurationOption("--segments", sets: "segments", to: [segments])) }
+        if let offload { options.append(ConfigurationOption("--offload", sets: "offload", to: [offload.rawValue])) }
         let installation = Installation(home: home)
         let setup = try await ServeSetup.make(
             file: config, environment: ProcessInfo.processInfo.environment, options: options, installation: installation, chaos: nil)

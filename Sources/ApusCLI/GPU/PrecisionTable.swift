@@ -12,6 +12,8 @@ struct PrecisionTable {
         let model: String
         let device: DeviceID
         let choice: Result<PrecisionChoice, ApusError>
+        /// How the model is cut there; nil where no form was chosen, or what the device has left does not suffice.
+        let segments: Result<SegmentChoice, ApusError>?
     }
 
     private(set) var rows: [Row] = []
@@ -22,6 +24,7 @@ struct PrecisionTable {
             installation: installation, engineLibrary: try installation.engineLibrary(), execution: setup.execution,
             optimization: setup.settings.optimization.level)
         var table = PrecisionTable()
+        let memory = DeviceMemoryBook(setup.planned.fleet)
         for model in setup.models {
             guard let subject = try PrecisionSubject(ofNetworkIn: model.directory) else { continue }
             let assigned = setup.planned.assignments[model.id]
@@ -34,7 +37,13 @@ struct PrecisionTable {
                 } catch {
                     choice = .failure(error)
                 }
-                table.rows.append(Row(model: model.id, device: device, choice: choice))
+                var segments: Result<SegmentChoice, ApusError>?
+                if case .success(let choice) = choice {
+                    segments = Result { () throws(ApusError) in
+                        try memory.admit(subject, model.id, model.segments, model.batching, maxTokens: model.maxTokens, as: choice, on: device)
+                    }
+                }
+                table.rows.append(Row(model: model.id, device: device, choice: choice, segments: segments))
             }
         }
         return table
@@ -46,7 +55,8 @@ struct PrecisionTable {
             case .failure(let error): return Paragraph("\(error)", first: "\(row.model) on \(row.device): ").text
             case .success(let choice):
                 let head = Paragraph("\(choice.form): \(choice.reason)", first: "\(row.model) on \(row.device): ").text
-                guard !choice.candidates.isEmpty else { return head }
+                let cut = row.segments.map { Paragraph($0.words, first: "  memory: ").text } ?? ""
+                guard !choice.candidates.isEmpty else { return head + cut }
                 let cells = choice.candidates.map { candidate -> [String] in
                     let taken = candidate.form == choice.form ? "taken" : ""
                     switch candidate.outcome {
@@ -57,7 +67,7 @@ struct PrecisionTable {
                         return [candidate.form.description, CosineText.of(figures.cosine)] + speeds + [isBelow ? "below \(choice.floor)" : taken]
                     }
                 }
-                return head + TextTable(["FORM", "COSINE", "SHORT TOKENS/S", "LONG TOKENS/S", ""], cells, shortened: 4).text
+                return head + cut + TextTable(["FORM", "COSINE", "SHORT TOKENS/S", "LONG TOKENS/S", ""], cells, shortened: 4).text
             }
         }.joined()
     }
@@ -77,6 +87,14 @@ struct PrecisionTable {
                 writer.key("cosine_floor")
                 writer.number(choice.floor)
                 writer.member("reason", choice.reason)
+                switch row.segments {
+                case .success(let cut)?:
+                    writer.member("segments", cut.segmentation?.count ?? 1)
+                    writer.member("residency", cut.segmentation?.residency.rawValue ?? "resident")
+                    writer.member("memory_bytes", cut.bytes)
+                case .failure(let error)?: writer.member("memory_error", error.description)
+                case nil: break
+                }
                 writer.key("candidates")
                 writer.beginArray()
                 for candidate in choice.candidates { candidate.write(to: &writer) }
@@ -85,5 +103,15 @@ struct PrecisionTable {
             writer.endObject()
         }
         writer.endArray()
+    }
+}
+
+extension Result where Success == SegmentChoice, Failure == ApusError {
+    /// `whole, 212 MiB`, or why not.
+    fileprivate var words: String {
+        switch self {
+        case .success(let choice): "\(choice.words), \(choice.bytes >> 20) MiB estimated"
+        case .failure(let error): "\(error)"
+        }
     }
 }
