@@ -148,6 +148,10 @@ let package = Package(
         .executableTarget(
             name: "VectorBenchmark", dependencies: ["ApusErrors", "ApusTensor", "ApusVectors"], path: "Benchmarks/VectorBenchmark",
             swiftSettings: settings),
+        .executableTarget(
+            name: "SegmentBenchmark",
+            dependencies: ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusRuntime"],
+            path: "Benchmarks/SegmentBenchmark", swiftSettings: settings),
         .executableTarget(name: "KernelBenchmark", dependencies: ["CApusKernels"], path: "Benchmarks/KernelBenchmark"),
         .executableTarget(name: "SumBenchmark", dependencies: ["CApusCollectives"], path: "Benchmarks/SumBenchmark"),
         tests("CApusCollectives", ["CApusCollectives"]),
