@@ -4,8 +4,9 @@ extension BatchPlanner {
     /// A queue never closes further than this part of it, so that a short absence of all devices refuses nobody.
     private static let leastCapacity = 0.1
     /// An item is refused when the wait is more than this part of what it has left: it has to run after its wait, and work that is late on
-    /// arrival keeps the lanes from work that is not.
-    private static let deadlinePart = 0.8
+    /// arrival keeps the lanes from work that is not. The rest is for devices that slow down while it waits: a queue this long keeps the lanes in
+    /// work as well as a longer one.
+    private static let deadlinePart = 0.65
     /// What one client may hold of a class while another waits in it.
     private static let clientPart = 0.5
 
