@@ -2,7 +2,7 @@
 //   LANES      floats in a vector,
 //   TARGET     the attribute that lets the compiler use that width,
 //   NAME(f)    the name of `f` for that width,
-//   TILE_ROWS  rows whose sums with a group of queries fill the registers,
+//   PRODUCT_ROWS, DISTANCE_ROWS  rows whose sums with a group of queries fill the registers,
 //   HALVES(p)  the LANES fp16 values at p as floats.
 // Every sum is one chain of LANES partial sums over a row and then one tree over those, whatever the tile: the product of a query and a row
 // has the same bits alone, in a group, and wherever the row lies.
@@ -68,7 +68,7 @@ INLINE void NAME(scan_tile)(const apus_vector_storage storage, const int is_dist
             *(four_floats *)(sums + r * APUS_GROUP) = NAME(sum4)(sum[r][0], sum[r][1], sum[r][2], sum[r][3]);
 }
 
-#define SCAN(name, storage, is_distance)                                                                                                   \
+#define SCAN(name, storage, is_distance, tile_rows)                                                                                        \
     TARGET static void NAME(name##_one)(const float *group, const uint8_t *const *rows, int64_t count, int64_t ahead, int64_t units,       \
                                         float *sums) {                                                                                     \
         for (int64_t r = 0; r < count; r += 8)                                                                                             \
@@ -76,16 +76,16 @@ INLINE void NAME(scan_tile)(const apus_vector_storage storage, const int is_dist
     }                                                                                                                                      \
     TARGET static void NAME(name##_group)(const float *group, const uint8_t *const *rows, int64_t count, int64_t ahead, int64_t units,     \
                                           float *sums) {                                                                                   \
-        for (int64_t r = 0; r < count; r += TILE_ROWS)                                                                                     \
-            NAME(scan_tile)(storage, is_distance, APUS_GROUP, TILE_ROWS, group, rows + r, ahead, units, sums + r * APUS_GROUP);            \
+        for (int64_t r = 0; r < count; r += tile_rows)                                                                                     \
+            NAME(scan_tile)(storage, is_distance, APUS_GROUP, tile_rows, group, rows + r, ahead, units, sums + r * APUS_GROUP);            \
     }
 
-SCAN(products_fp32, APUS_VECTORS_FP32, 0)
-SCAN(products_fp16, APUS_VECTORS_FP16, 0)
-SCAN(products_bf16, APUS_VECTORS_BF16, 0)
-SCAN(distances_fp32, APUS_VECTORS_FP32, 1)
-SCAN(distances_fp16, APUS_VECTORS_FP16, 1)
-SCAN(distances_bf16, APUS_VECTORS_BF16, 1)
+SCAN(products_fp32, APUS_VECTORS_FP32, 0, PRODUCT_ROWS)
+SCAN(products_fp16, APUS_VECTORS_FP16, 0, PRODUCT_ROWS)
+SCAN(products_bf16, APUS_VECTORS_BF16, 0, PRODUCT_ROWS)
+SCAN(distances_fp32, APUS_VECTORS_FP32, 1, DISTANCE_ROWS)
+SCAN(distances_fp16, APUS_VECTORS_FP16, 1, DISTANCE_ROWS)
+SCAN(distances_bf16, APUS_VECTORS_BF16, 1, DISTANCE_ROWS)
 
 static apus_float_kernel NAME(kernel)(apus_vector_storage storage, int is_distance) {
     switch (storage) {

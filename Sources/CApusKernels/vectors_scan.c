@@ -155,8 +155,9 @@ static void score_block(const scan *s, int64_t group, const row_block *block, fl
 static void score_group(const scan *s, int64_t group, const row_block *block, float *sums) {
     const apus_queries_view *q = &s->queries;
     int64_t values = q->units * q->width;
-    // One query is as fast as memory, which is told early what is wanted; a group finds the rows in the cache.
-    int64_t ahead = q->width == 1 ? 8 : 0;
+    // One query is as fast as memory. Long rows one after the other are fetched by the CPU itself; others it is told about a tile early. A
+    // group finds its rows in the cache.
+    int64_t ahead = q->width == 1 && (s->choice.list || s->stride <= 1024) ? 8 : 0;
     if (q->storage == APUS_VECTORS_INT8) {
         int64_t at = group * values * APUS_UNIT;
         const void *from = s->integers.reads_words ? (const void *)(q->words + at) : (const void *)(q->bytes + at);

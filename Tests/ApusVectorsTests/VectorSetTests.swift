@@ -117,7 +117,6 @@ extension VectorTests {
                     for row in 0..<3000 {
                         _ = try set.append(VectorRows([Float](repeating: Float(row), count: dimensions), dimensions: dimensions))
                         if row % 7 == 6 { set.delete([row - 3]) }
-                        // Readers get a turn between the writes.
                         await Task.yield()
                     }
                 }
@@ -125,6 +124,8 @@ extension VectorTests {
                     group.addTask {
                         var noise = Noise(UInt64(reader))
                         while true {
+                            // Writer and readers take turns, however few threads there are.
+                            await Task.yield()
                             let snapshot = set.snapshot()
                             guard snapshot.rowCount > 0 else { continue }
                             let row = Int.random(in: 0..<snapshot.rowCount, using: &noise)
