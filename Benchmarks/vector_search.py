@@ -142,40 +142,41 @@ def main():
     times = {name: [] for name in ("apus", "numpy", "faiss", "apus int8", "apus batch", "faiss batch", "apus int8 batch")}
     bandwidth = []
     for number in range(arguments.rounds + 1):
-        measured = {
-            "apus": fp32.seconds(1), "numpy": peers.numpy(), "faiss": peers.faiss(1), "apus int8": int8.seconds(1),
-            "apus batch": fp32.seconds(arguments.queries), "faiss batch": peers.faiss(arguments.queries),
-            "apus int8 batch": int8.seconds(arguments.queries),
-        }
+        measured = []
+        # One query is soon done: more turns tell more.
+        for _ in range(5):
+            measured += [("apus", fp32.seconds(1)), ("numpy", peers.numpy()), ("faiss", peers.faiss(1)), ("apus int8", int8.seconds(1))]
+        measured += [("apus batch", fp32.seconds(arguments.queries)), ("faiss batch", peers.faiss(arguments.queries)),
+                     ("apus int8 batch", int8.seconds(arguments.queries))]
         read = fp32.ask("read")["bytes_per_second"]
         if number == 0:
             continue  # The first round warms up.
         bandwidth.append(read)
-        for name, seconds in measured.items():
+        for name, seconds in measured:
             times[name].append(seconds)
     truth = peers.truth()
     recalls = {name: recall(program.ask(f"hits {HELD_BACK} {K}")["rows"], truth) for name, program in (("fp32", fp32), ("int8", int8))}
     hit = fp32.ask("cache 200000")["seconds"]
     fp32.end()
     int8.end()
-    middle = {name: median(values) for name, values in times.items()}
     size = arguments.rows * data.dimensions * 4
-    figures = [
-        ("share of the read bandwidth", size / middle["apus"] / median(bandwidth), 0.80),
-        ("x numpy", middle["numpy"] / middle["apus"], 0.85),
-        ("x faiss", middle["faiss"] / middle["apus"], 1.6),
-        ("int8 x our fp32", middle["apus"] / middle["apus int8"], 3.0),
-        ("int8 recall@10", recalls["int8"], 0.99),
-        (f"{arguments.queries} queries x faiss", middle["faiss batch"] / middle["apus batch"], 8.0),
-        ("cache hits in 10 us", 1e-5 / hit, 1.0),
-    ]
+
+    def ratios(of_times, of_rates):
+        time = {name: of_times(values) for name, values in times.items()}
+        return [size / time["apus"] / of_rates(bandwidth), time["numpy"] / time["apus"], time["faiss"] / time["apus"],
+                time["apus"] / time["apus int8"], recalls["int8"], time["faiss batch"] / time["apus batch"], 1e-5 / hit]
+
+    names = ["share of the read bandwidth", "x numpy", "x faiss", "int8 x our fp32", "int8 recall@10",
+             f"{arguments.queries} queries x faiss", "cache hits in 10 us"]
+    # What each program does at its best, beside the medians: on a machine that others use, the latter tell more about them.
+    figures = list(zip(names, ratios(median, median), ratios(min, max), [0.80, 0.85, 1.6, 3.0, 0.99, 8.0, 1.0]))
     table(f"Exact top-{K} over {arguments.rows:,} x {data.dimensions} ({data.what}), {THREADS} threads, ms",
-          ["", "median", "best"], [[name, 1e3 * middle[name], 1e3 * min(values)] for name, values in times.items()])
-    table("Targets", ["", "reached", "target", "met"],
-          [[name, f"{value:.3f}", f"{target:.2f}", "yes" if value >= target else "no"] for name, value, target in figures])
+          ["", "median", "best"], [[name, 1e3 * median(values), 1e3 * min(values)] for name, values in times.items()])
+    table("Targets", ["", "medians", "best", "target", "met"],
+          [[name, f"{value:.3f}", f"{best:.3f}", f"{target:.2f}", "yes" if value >= target else "no"] for name, value, best, target in figures])
     report("vector_search", {
         "rows": arguments.rows, "vectors": data.what, "seconds": times, "read_bytes_per_second": bandwidth, "recall": recalls,
-        "cache_hit_seconds": hit, "figures": {name: value for name, value, _ in figures}, "load": [load_before, os.getloadavg()]})
+        "cache_hit_seconds": hit, "figures": {name: [value, best] for name, value, best, _ in figures}, "load": [load_before, os.getloadavg()]})
 
 
 if __name__ == "__main__":
