@@ -66,17 +66,37 @@ package final class Session: @unchecked Sendable {
         _ inputs: [TensorArgument], outputs places: [Int], profile: String? = nil,
         receive: (_ place: Int, ElementType, _ shape: [Int], UnsafeRawBufferPointer) throws(ApusError) -> Result
     ) throws(ApusError) -> [Result] {
-        guard inputs.count == inputNames.count, !places.isEmpty, places.allSatisfy(outputNames.indices.contains) else {
-            throw ApusError(
-                .engineFailure, "the model has \(inputNames.count) inputs and \(outputNames.count) outputs, \(inputs.count) inputs were given")
-        }
+        try requireFit(inputs.count, places)
         var arguments = TensorValues(engine)
-        for input in inputs { try arguments.add(borrowing: input) }
-        let options: RunOptions? = if let profile { try .profiling(engine, prefix: profile) } else { nil }
-        let values = try start(arguments, places, options)
+        for input in inputs { try arguments.add(borrowing: input, in: engine.hostMemory) }
+        return try handOver(try start(arguments, places, try options(profile: profile)), places, receive)
+    }
+
+    /// Throws unless there are as many inputs as the model has, and its outputs are asked for.
+    func requireFit(_ inputs: Int, _ places: [Int]) throws(ApusError) {
+        guard inputs == inputNames.count, !places.isEmpty, places.allSatisfy(outputNames.indices.contains) else {
+            throw ApusError(
+                .engineFailure, "the model has \(inputNames.count) inputs and \(outputNames.count) outputs, \(inputs) inputs were given")
+        }
+    }
+
+    /// Those of one run.
+    func options(profile: String?) throws(ApusError) -> RunOptions? {
+        guard let profile else { return nil }
+        return try .profiling(engine, prefix: profile)
+    }
+
+    /// Hands the results of a run, `values` for the outputs at `places`, to `receive`, and releases them.
+    func handOver<Result>(
+        _ values: [OpaquePointer?], _ places: [Int],
+        _ receive: (_ place: Int, ElementType, _ shape: [Int], UnsafeRawBufferPointer) throws(ApusError) -> Result
+    ) throws(ApusError) -> [Result] {
         defer { for case let value? in values { OrtReleaseValue(engine.api, value) } }
         var results: [Result] = []
         results.reserveCapacity(places.count)
+        guard values.count == places.count else {
+            throw ApusError(.engineFailure, "the engine gave \(values.count) outputs where \(places.count) were asked for")
+        }
         for (index, value) in zip(places, values) {
             guard let value else { throw ApusError(.engineFailure, "output '\(outputNames[index])' was not produced") }
             let (elementType, shape) = try type(of: value, index)

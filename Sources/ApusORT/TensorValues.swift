@@ -15,13 +15,13 @@ struct TensorValues: ~Copyable {
         for handle in handles { OrtReleaseValue(engine.api, handle) }
     }
 
-    /// Adds a tensor that stays where it is.
-    mutating func add(borrowing argument: TensorArgument) throws(ApusError) {
+    /// Adds a tensor that stays where it is, in memory of the kind that `memory`, an `OrtMemoryInfo`, describes.
+    mutating func add(borrowing argument: TensorArgument, in memory: OpaquePointer) throws(ApusError) {
         let shape = argument.shape.map(Int64.init)
         var value: OpaquePointer?
         try engine.check(
             OrtCreateTensorWithDataAsOrtValue(
-                engine.api, engine.hostMemory, UnsafeMutableRawPointer(mutating: argument.data), argument.byteCount,
+                engine.api, memory, UnsafeMutableRawPointer(mutating: argument.data), argument.byteCount,
                 shape, shape.count, argument.elementType.rawValue, &value))
         try adopt(value)
     }

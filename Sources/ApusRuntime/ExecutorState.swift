@@ -7,6 +7,7 @@ import Synchronization
 /// What an executor and the models it holds know of each other.
 final class ExecutorState: Sendable {
     let device: DeviceID
+    let routing: SessionRouting
     let profiler = StepProfiler()
     let buffers = SharedBuffers()
     private let closed = Atomic<Bool>(false)
@@ -22,8 +23,9 @@ final class ExecutorState: Sendable {
         weak var model: SessionModel?
     }
 
-    init(device: DeviceID) {
+    init(device: DeviceID, routing: SessionRouting) {
         self.device = device
+        self.routing = routing
         let roster = roster
         keeper = MemoryKeeper(buffers) { roster.withLock { $0.models.compactMap(\.model) } }
     }

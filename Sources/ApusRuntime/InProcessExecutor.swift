@@ -6,8 +6,9 @@ package import ApusTensor
 /// Runs models on one device from this process.
 ///
 /// Each lane is one thread, which computes alone unless the settings name helpers. On a CPU that usually beats one lane of many threads:
-/// nothing is synchronised inside an operator, and activations stay in the cache of their core. On an accelerator the steps of a model happen one after the other on the
-/// thread of its session, whatever lane they come from.
+/// nothing is synchronised inside an operator, and activations stay in the cache of their core. On CUDA each lane has a
+/// session of each model, a thread for it and so a stream: what one lane copies runs beside what another computes. On other accelerators the
+/// steps of a model happen one after the other on the thread of its session, whatever lane they come from.
 package final class InProcessExecutor: Executor {
     package var device: DeviceID { settings.device }
     package var laneCount: Int { settings.lanes }
@@ -26,12 +27,14 @@ package final class InProcessExecutor: Executor {
     ///
     /// Throws `engine_missing`, `engine_incompatible`, and `provider_unavailable` when the engine lacks the device's execution provider, a
     /// library of it does not load, or there is no such device.
-    package init(_ settings: ExecutorSettings, graphs: any GraphSource) throws(ApusError) {
+    ///
+    /// - Parameter routing: where steps run; what suits the kind of the device when nil.
+    package init(_ settings: ExecutorSettings, graphs: any GraphSource, routing: SessionRouting? = nil) throws(ApusError) {
         engine = try Engine.open(libraryPath: settings.engineLibrary)
         provider = try settings.provider(of: engine)
         self.settings = settings
         self.graphs = graphs
-        state = ExecutorState(device: settings.device)
+        state = ExecutorState(device: settings.device, routing: routing ?? SessionRouting(settings.device.kind))
         totalBytes = settings.memoryLimitBytes ?? (settings.device.kind.computesOnCPU ? HostMemory.current.bytes : 0)
         lanes = LaneThreads(count: settings.lanes, name: "apus-\(settings.device.kind.rawValue)\(settings.device.index)")
         loader = LaneThreads(count: 1, name: "apus-load")

@@ -12,10 +12,8 @@ final class SessionModel: LoadedModel {
     var buffers: SharedBuffers { state.buffers }
     /// Bytes of weights in memory of this process's own, which the session's allocator does not count.
     let residentBytes: Int
-    private let session: Session
+    private let route: SessionRoute
     private let state: ExecutorState
-    /// Where the session's runs happen; nil on the CPU, where any thread will do and runs may overlap.
-    private let thread: SessionThread?
 
     init(
         _ request: LoadRequest, _ engine: Engine, _ provider: ExecutionProvider, _ settings: ExecutorSettings,
@@ -24,27 +22,36 @@ final class SessionModel: LoadedModel {
         try state.requireOpen()
         name = request.name
         self.state = state
-        let options = try SessionOptions.open(
-            engine, provider: provider, device: settings.device.description, threads: settings.helpers + 1,
-            optimization: request.optimization.level)
+        var sessions: [Session] = []
+        func open(_ session: (borrowing SessionOptions) throws(ApusError) -> Session) throws(ApusError) -> Session {
+            for _ in 0..<max(1, state.routing.sessions(settings)) {
+                let options = try SessionOptions.open(
+                    engine, provider: provider, device: settings.device.description, threads: settings.helpers + 1,
+                    optimization: request.optimization.level)
+                sessions.append(try session(options))
+            }
+            guard let first = sessions.first else { throw ApusError(.engineFailure, "a model has no session", place: request.name) }
+            return first
+        }
+        let session: Session
         switch request.source {
         case .checkpoint(let directory, let part):
             if case .network(let form, _) = part { try form.requireKernels(on: settings.device) }
             let described = try graphs.graph(directory: directory, part)
-            session = try described.graph.lowered(engine, options: options)
+            session = try open { options throws(ApusError) in try described.graph.lowered(engine, options: options) }
             described.loaded()
             residentBytes = described.graph.residentBytes
             inputs = described.graph.inputs
             outputs = described.graph.outputs
         case .file(let path):
-            session = try Session.open(engine, file: path, options: options)
+            session = try open { options throws(ApusError) in try Session.open(engine, file: path, options: options) }
             residentBytes = 0
             inputs = try Self.describe(session.inputNames, path, session.inputType)
             outputs = try Self.describe(session.outputNames, path, session.outputType)
         }
         assignment = NodeAssignment(try session.assignedNodes())
         if settings.assignment == .strict { try assignment.requireAll(on: settings.device, model: request.name) }
-        thread = settings.device.kind.computesOnCPU ? nil : SessionThread(name: "apus-session")
+        route = try SessionRoute(state.routing, sessions)
     }
 
     func run(_ tensors: [String: HostTensor], output: Int, memory: WorkingMemory) throws(ApusError) -> HostTensor {
@@ -56,23 +63,21 @@ final class SessionModel: LoadedModel {
 
     /// One run of the engine, however many outputs.
     func run(_ tensors: [String: HostTensor], outputs: [Int], memory: WorkingMemory) throws(ApusError) -> [HostTensor] {
-        guard let thread else { return try step(tensors, outputs, memory) }
-        return try thread.perform { () throws(ApusError) in try self.step(tensors, outputs, memory) }
+        try route.perform(released: memory == .released) { run throws(ApusError) in try self.step(tensors, outputs, run) }
     }
 
-    /// What the session holds of its device's memory.
+    /// What the sessions hold of their device's memory.
     func statistics() throws(ApusError) -> ArenaStatistics {
-        try session.statistics()
+        try route.statistics()
     }
 
-    /// Gives back what the session's arenas hold unused.
+    /// Gives back what the sessions' arenas hold unused.
     func releaseUnusedMemory() throws(ApusError) {
-        guard let thread else { return try session.releaseUnusedMemory() }
-        try thread.perform { () throws(ApusError) in try self.session.releaseUnusedMemory() }
+        try route.releaseUnusedMemory()
     }
 
     private func step(
-        _ tensors: [String: HostTensor], _ outputs: [Int], _ memory: WorkingMemory
+        _ tensors: [String: HostTensor], _ outputs: [Int], _ run: SessionRoute.Run
     ) throws(ApusError) -> [HostTensor] {
         try state.requireOpen()
         var ordered: [HostTensor] = []
@@ -91,12 +96,10 @@ final class SessionModel: LoadedModel {
         let ticket = state.profiler.next()
         defer { ticket?.finish(model: self) }
         let results = try withArguments(ordered[...], []) { arguments throws(ApusError) in
-            try session.run(arguments, outputs: outputs, profile: ticket?.prefix) { place, type, shape, bytes throws(ApusError) in
+            try run(arguments, outputs, ticket?.prefix) { place, type, shape, bytes throws(ApusError) in
                 try self.hostTensor(place, type, shape, bytes)
             }
         }
-        // The result is there; memory that could not be given back is no reason to lose it.
-        if memory == .released { try? session.releaseUnusedMemory() }
         state.stepEnded(bytes: ordered.reduce(0) { $0 + $1.byteCount } + results.reduce(0) { $0 + $1.byteCount })
         return results
     }

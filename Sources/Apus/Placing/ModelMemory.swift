@@ -104,13 +104,17 @@ struct ModelMemory: Sendable, Equatable {
     /// - Parameter batch: tokens that are computed at a time; nil for those of a batch.
     func needs(as form: ServedForm, on device: DeviceID, lanes: Int, batch: Int? = nil) -> [MemoryLedger.Purpose: Int] {
         let computesOnCPU = device.kind == .cpu || device.kind == .sim
-        // Steps of an accelerator come one after the other whatever lane they are from.
-        let steps = computesOnCPU ? lanes : 1
+        // On CUDA every lane has a session with weights and activations of its own; steps of other accelerators come one after the other.
+        let sessions = device.kind == .cuda ? max(1, lanes) : 1
+        let steps = computesOnCPU ? lanes : sessions
         let tokens = batch ?? batchTokens(on: device)
         let perToken = form.form?.style == .kernels ? kernelBytesPerToken : workingBytesPerToken
         let arena = Int(exactly: (perToken * Double(tokens) * Double(max(1, steps))).rounded()) ?? .max
         let weights = weightBytes(form)
-        guard computesOnCPU else { return [.weights: weights, .arena: arena] }
+        guard computesOnCPU else {
+            let (whole, overflow) = weights.multipliedReportingOverflow(by: sessions)
+            return [.weights: overflow ? .max : whole, .arena: arena]
+        }
         return [.weights: weights + packedBeside, .arena: arena, .context: Self.sessionBytes]
     }
 

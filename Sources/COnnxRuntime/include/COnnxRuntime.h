@@ -402,6 +402,7 @@ static inline OrtStatus *_Nullable OrtEditorCreateSessionFromModel(const OrtMode
 
 #pragma clang assume_nonnull end
 
+#include "COnnxRuntimeBinding.h"
 #include "COnnxRuntimeDevices.h"
 #include "COnnxRuntimeOperators.h"
 
