@@ -33,6 +33,8 @@ package struct Configuration: Sendable, Equatable {
         package var maxTokens: Int?
         /// What is set here goes before ``Configuration/batching``.
         package var batching = Batching()
+        /// What is set here goes before ``Configuration/parallel``.
+        package var parallel = Parallel()
 
         package init(
             source: String, id: String? = nil, precision: Precision? = nil, precisionFloor: Double? = nil, maxTokens: Int? = nil
@@ -148,6 +150,8 @@ package struct Configuration: Sendable, Equatable {
     package var models: [Model] = []
     package var limits = Limits()
     package var batching = Batching()
+    package var parallel = Parallel()
+    package var platformParallel = PlatformParallel()
     package var accelerators = Accelerators()
     package var devices = Devices()
     package var precision = Precision.auto

@@ -1,3 +1,5 @@
+import ApusErrors
+import ApusPlacement
 import ApusTensor
 
 /// Checks one key's value against its kind.
@@ -22,6 +24,8 @@ struct ConfigurationDecoder {
         case .choice(let names): choice(node, names, key).map { .text($0) }
         case .choices(let names): list(node) { $0.choice($1, names, $2) }.map { .texts($0) }
         case .integers(let range): list(node) { $0.integer($1, range, $2) }.map { .integers($0) }
+        case .devices: list(node) { $0.device($1, $2) }.map { .devices($0) }
+        case .splits: list(node) { $0.split($1, $2) }.map { .splits($0) }
         case .models: list(node) { $0.model($1, $2) }.map { .models($0) }
         case .keys: keys(node).map { .keys($0) }
         case .assignments(let range): assignments(node, range).map { .assignments($0) }
@@ -96,6 +100,20 @@ struct ConfigurationDecoder {
         return problems.count == before ? elements : nil
     }
 
+    private mutating func device(_ node: ConfigurationNode, _ key: String) -> DeviceID? {
+        guard let name = text(node, key) else { return nil }
+        return DeviceID(name) ?? refuse(node, "\(name.debugDescription) is no device: a kind and a number are wanted, as in cuda:0", key)
+    }
+
+    private mutating func split(_ node: ConfigurationNode, _ key: String) -> SplitPoint? {
+        guard let text = text(node, key) else { return nil }
+        do throws(ApusError) {
+            return try SplitPoint(text, place: key)
+        } catch {
+            return refuse(node, error.advice.map { "\(error.message). \($0)" } ?? error.message, key)
+        }
+    }
+
     private mutating func assignments(_ node: ConfigurationNode, _ range: ClosedRange<Int>) -> [String: Int]? {
         guard case .section(let entries) = node.content else { return wrong(node, "a section", key) }
         let before = problems.count
@@ -121,8 +139,11 @@ struct ConfigurationDecoder {
             case "segments": model.segments = segments(entry.value, ConfigurationSchema.segmentCounts, key)
             case "offload": model.offload = choice(entry.value, ConfigurationSchema.offloads, key).flatMap(Configuration.Offload.init)
             case "max_tokens": model.maxTokens = integer(entry.value, 1...1 << 20, key)
-            case "batching": model.batching = batching(entry.value, key) ?? model.batching
-            default: unknown(entry, key, among: ["path", "name", "id", "precision", "precision_floor", "segments", "offload", "max_tokens", "batching"])
+            case "batching", "parallel":
+                let section = section(entry.key, entry.value, key)
+                if entry.key == "batching" { model.batching = section?.batching ?? model.batching }
+                if entry.key == "parallel" { model.parallel = section?.parallel ?? model.parallel }
+            default: unknown(entry, key, among: ["path", "name", "id", "precision", "precision_floor", "segments", "offload", "max_tokens", "batching", "parallel"])
             }
         }
         guard problems.count == before else { return nil }
@@ -131,17 +152,15 @@ struct ConfigurationDecoder {
         return model
     }
 
-    /// The settings of `batching`, said of one model.
-    private mutating func batching(_ node: ConfigurationNode, _ place: String) -> Configuration.Batching? {
+    /// A configuration with the settings of `section`, said of one model.
+    private mutating func section(_ section: String, _ node: ConfigurationNode, _ place: String) -> Configuration? {
         var configuration = Configuration()
         let before = problems.count
-        batching(node, place, "batching", &configuration)
-        return problems.count == before ? configuration.batching : nil
+        read(node, place, section, &configuration)
+        return problems.count == before ? configuration : nil
     }
 
-    private mutating func batching(
-        _ node: ConfigurationNode, _ place: String, _ section: String, _ configuration: inout Configuration
-    ) {
+    private mutating func read(_ node: ConfigurationNode, _ place: String, _ section: String, _ configuration: inout Configuration) {
         guard case .section(let entries) = node.content else {
             _ = wrong(node, "a section", place) as Never?
             return
@@ -153,7 +172,7 @@ struct ConfigurationDecoder {
                 if let value = decoder.value(entry.value, key.kind) { key.apply(&configuration, value) }
                 problems += decoder.problems
             } else if ConfigurationSchema.keys.contains(where: { $0.path?.hasPrefix(path + ".") == true }) {
-                batching(entry.value, "\(place).\(entry.key)", path, &configuration)
+                read(entry.value, "\(place).\(entry.key)", path, &configuration)
             } else {
                 let siblings = ConfigurationSchema.keys.compactMap(\.path).filter { $0.hasPrefix(section + ".") }
                 unknown(

@@ -1,3 +1,6 @@
+import ApusPlacement
+import ApusTensor
+
 /// One setting of the schema: its name, its type and range, and what it sets.
 package struct ConfigurationKey: Sendable {
     /// What a value must be.
@@ -11,8 +14,13 @@ package struct ConfigurationKey: Sendable {
         case choice([String])
         case choices([String])
         case integers(ClosedRange<Int>)
-        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision`, `precision_floor`, `segments`, `offload`,
-        /// `max_tokens` and `batching`.
+        /// A list of devices, `cuda:0`.
+        case devices
+        /// A list of split points, `3:cuda:0`.
+        case splits
+        /// A list of models: each a path or name, or a section of `path` or `name`, `id`, `precision`, `precision_floor`, `segments`,
+        /// `offload`, `max_tokens`, `batching` and
+        /// `parallel`.
         case models
         /// A list of API keys, each a section.
         case keys
@@ -41,6 +49,8 @@ package struct ConfigurationKey: Sendable {
         case text(String)
         case texts([String])
         case integers([Int])
+        case devices([DeviceID])
+        case splits([SplitPoint])
         case models([Configuration.Model])
         case keys([Configuration.Auth.Key])
         case assignments([String: Int])
@@ -124,6 +134,20 @@ package struct ConfigurationKey: Sendable {
         _ set: @escaping @Sendable (inout Configuration, [Int]) -> Void
     ) -> Self {
         Self(path, [], .integers(range), effect, summary) { if case .integers(let value) = $1 { set(&$0, value) } }
+    }
+
+    static func devices(
+        _ path: String, _ variables: String..., effect: Effect = .applies, does summary: String,
+        _ set: @escaping @Sendable (inout Configuration, [DeviceID]) -> Void
+    ) -> Self {
+        Self(path, variables, .devices, effect, summary) { if case .devices(let value) = $1 { set(&$0, value) } }
+    }
+
+    static func splits(
+        _ path: String, _ variables: String..., effect: Effect = .applies, does summary: String,
+        _ set: @escaping @Sendable (inout Configuration, [SplitPoint]) -> Void
+    ) -> Self {
+        Self(path, variables, .splits, effect, summary) { if case .splits(let value) = $1 { set(&$0, value) } }
     }
 
     static func models(

@@ -14,6 +14,7 @@ extension ConfigurationReader {
         }
         checkKeys()
         checkShares()
+        checkReplicas()
         let accelerators = configuration.accelerators
         if let precision = accelerators.precision, let other = accelerators.memoryPrecision, precision != other,
             let origin = origins["gpu.memory.precision"]
@@ -55,6 +56,24 @@ extension ConfigurationReader {
         for (index, model) in configuration.models.enumerated() {
             guard !model.batching.over(configuration.batching).shares.isWhole, let origin = origins["models"] else { continue }
             report(origin, "models[\(index)].batching.shares", "weights are named for all of high, medium and low, or for none")
+        }
+    }
+
+    /// The bounds of scaling go around the number to start with.
+    private mutating func checkReplicas() {
+        func fault(_ parallel: Configuration.Parallel) -> String? {
+            let (least, most) = (parallel.minReplicas ?? 1, parallel.maxReplicas ?? .max)
+            if least > most { return "parallel.min_replicas, \(least), is more than parallel.max_replicas, \(most)" }
+            guard let replicas = parallel.replicas, !(least...most).contains(replicas) else { return nil }
+            return "parallel.replicas, \(replicas), is outside parallel.min_replicas to parallel.max_replicas"
+        }
+        let keys = ["min_replicas", "max_replicas", "replicas"].map { "parallel.\($0)" }
+        if let fault = fault(configuration.parallel), let key = keys.first(where: { origins[$0] != nil }), let origin = origins[key] {
+            return report(origin, key, fault)
+        }
+        for (index, model) in configuration.models.enumerated() {
+            guard let fault = fault(model.parallel.over(configuration.parallel)), let origin = origins["models"] else { continue }
+            report(origin, "models[\(index)].parallel", fault)
         }
     }
 

@@ -21,7 +21,10 @@ extension ConfigurationKey.Kind {
         case .choice(let names): names.joined(separator: ", ")
         case .choices(let names): "list of \(names.joined(separator: ", "))"
         case .integers(let range): "list of \(range.lowerBound) … \(range.upperBound)"
-        case .models: "list of names, paths, or sections of `path` or `name`, `id`, `precision`, `precision_floor`, `segments`, `offload`, `max_tokens`, `batching`"
+        case .devices: "list of devices, `cuda:0`"
+        case .splits: "list of `LAYER:DEVICE`, `3:cuda:0`"
+        case .models:
+            "list of names, paths, or sections of `path` or `name`, `id`, `precision`, `precision_floor`, `segments`, `offload`, `max_tokens`, `batching`, `parallel`"
         case .keys: "list of sections of `name`, `sha256`, `scopes`, `requests_per_minute`, `tokens_per_minute`, `max_queue_seconds`, `priority`"
         case .assignments(let range): "section of names, each with \(range.lowerBound) … \(range.upperBound)"
         }

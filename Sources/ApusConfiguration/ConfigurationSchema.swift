@@ -2,7 +2,7 @@ import ApusTensor
 
 /// Every setting there is. Reading, checking, suggestions and documentation all go by this list.
 package enum ConfigurationSchema {
-    package static let keys: [ConfigurationKey] = server + auth + limits + batching + models + devices + accelerators + others + environment
+    package static let keys: [ConfigurationKey] = server + auth + limits + batching + models + devices + parallel + accelerators + others + environment
 
     private static let server: [ConfigurationKey] = [
         .text("server.host", "APUS_HOST", does: "Host name or address to listen on") { $0.server.host = $1 },
@@ -108,9 +108,6 @@ package enum ConfigurationSchema {
 
     private static let others: [ConfigurationKey] = [
         .noted("gpu.performance_monitoring", .flag, effect: .none("measurements are always on, under /metrics"), does: "Measurements"),
-        .noted(
-            "gpu.multi_gpu.strategy", .choice(["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"]), effect: .none(replicas),
-            does: "How several GPUs share the work"),
         .noted("gpu.memory.mixed_precision", .flag, effect: .none(byPrecision), does: "Mixed precision"),
         .noted("gpu.memory.dtype", .choice(["auto", "float32", "float16", "bfloat16"]), effect: .none(byPrecision), does: "Element type of weights"),
         .noted("gpu.memory.quantization.enabled", .flag, effect: .none(byPrecision), does: "Quantised weights"),
@@ -119,17 +116,6 @@ package enum ConfigurationSchema {
         .noted("ollama.gpu_layers", .integer(-1...100_000), "OLLAMA_GPU_LAYERS", effect: .none(noOllama), does: "Layers on the GPU; -1 for all"),
         .noted("ollama.num_gpu", .integer(0...1_024), "OLLAMA_NUM_GPU", effect: .none(noOllama), does: "GPUs to use"),
         .noted("ollama.use_mmap", .flag, effect: .none("weights are always memory-mapped"), does: "Memory-mapped weights"),
-        .noted("optimization.vllm.enabled", .flag, effect: .none(replicas), does: "Tensor parallel plans in vLLM's spelling"),
-        .noted(
-            "optimization.vllm.tensor_parallel_size", .integer(1...1_024), "MUAI_OPT_VLLM_TENSOR_PARALLEL", effect: .none(replicas),
-            does: "Devices that share each layer"),
-        .noted("optimization.deepspeed.enabled", .flag, effect: .none(replicas), does: "Parallel plans in DeepSpeed's spelling"),
-        .noted(
-            "optimization.deepspeed.tensor_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_TENSOR_PARALLEL", effect: .none(replicas),
-            does: "Devices that share each layer"),
-        .noted(
-            "optimization.deepspeed.pipeline_parallel", .integer(1...1_024), "MUAI_OPT_DEEPSPEED_PIPELINE_PARALLEL", effect: .none(replicas),
-            does: "Devices that share the layers among them"),
     ]
 
     private static let environment: [ConfigurationKey] = [
@@ -150,7 +136,6 @@ package enum ConfigurationSchema {
     /// Networks of more layers are not read.
     static let segmentCounts = 1...1_024
     private static let byPrecision = "`precision` and `gpu.optimization.precision` say it, int8 and int4 among them"
-    private static let replicas = "every device holds whole models, which share the work"
     private static let noConvolutions = "text encoders have no convolutions"
     private static let noOllama = "models are not run by Ollama"
 }

@@ -24,6 +24,7 @@ struct StatusTable {
         .invalidToken: Row(400, namesParam: true),
         .contextLengthExceeded: Row(400, namesParam: true),
         .unsupportedTask: Row(400, namesParam: true),
+        .unsupportedPlan: Row(400),
         .invalidRequest: Row(400),
         .invalidAPIKey: Row(401),
         .insufficientScope: Row(403),

@@ -3,7 +3,7 @@ import ApusTensor
 
 /// All that a plan follows from. Pure arithmetic: the same request gives the same plan on every machine.
 package struct PlanRequest: Sendable, Equatable {
-    package let model: ModelOutline
+    package let model: NetworkOutline
     /// Those of the machine, in the order in which they are used unless wishes say otherwise.
     package let devices: [PlanDevice]
     package let topology: DeviceTopology
@@ -18,7 +18,7 @@ package struct PlanRequest: Sendable, Equatable {
     ///   - microBatches: less than 1 counts as 1.
     /// - Throws: `unsupported_plan` for wishes that contradict each other or name devices that are not there, and for devices named twice.
     package init(
-        _ model: ModelOutline, on devices: [PlanDevice], topology: DeviceTopology = DeviceTopology(), wishes: ParallelWishes = ParallelWishes(),
+        _ model: NetworkOutline, on devices: [PlanDevice], topology: DeviceTopology = DeviceTopology(), wishes: ParallelWishes = ParallelWishes(),
         tokens: Int = 0, microBatches: Int = 8
     ) throws(ApusError) {
         self.model = model

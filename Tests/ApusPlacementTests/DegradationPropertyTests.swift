@@ -8,7 +8,7 @@ struct DegradationPropertyTests {
     /// A random request that has a plan, and the plan.
     private static func planned(_ numbers: inout SeededNumbers, fallback: ParallelWishes.Fallback = .cpu) throws -> (PlanRequest, Plan) {
         while true {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             let devices = PlanDevice.random(&numbers, for: model)
             var wishes = ParallelWishes.random(&numbers)
             wishes.fallback = fallback
@@ -52,7 +52,7 @@ struct DegradationPropertyTests {
     @Test func `plans of whole models only shrink where all devices are in use`() throws {
         var numbers = SeededNumbers(12)
         for _ in 0..<400 {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             let devices = PlanDevice.several(.cuda, Int.random(in: 2...8, using: &numbers))
             let request = try PlanRequest(model, on: devices)
             var left = Set(devices.map(\.id))

@@ -11,7 +11,7 @@ struct PlanPropertyTests {
         var (planned, refused) = (0, 0)
         var strategies: [ParallelWishes.Strategy: Int] = [:]
         for _ in 0..<6_000 {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             let devices = PlanDevice.random(&numbers, for: model)
             let topology = DeviceTopology.random(&numbers, devices), wishes = ParallelWishes.random(&numbers)
             let tokens = Int.random(in: 0...200, using: &numbers)
@@ -42,7 +42,7 @@ struct PlanPropertyTests {
         var numbers = SeededNumbers(2)
         var (named, none) = (0, 0)
         for _ in 0..<2_000 {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             let devices = PlanDevice.random(&numbers, for: model)
             var wishes = ParallelWishes()
             wishes.tensorParallel = Int.random(in: 1...7, using: &numbers)
@@ -82,7 +82,7 @@ struct PlanPropertyTests {
         var numbers = SeededNumbers(3)
         var compared = 0
         for _ in 0..<1_500 {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             guard model.layers.count <= 9 else { continue }
             let devices = Array(PlanDevice.random(&numbers, for: model).prefix(4))
             var wishes = ParallelWishes()
@@ -101,7 +101,7 @@ struct PlanPropertyTests {
     }
 
     /// The time of the slowest stage of the best cut, found by trying them all; nil where none fits.
-    private static func bestOfAllCuts(_ model: ModelOutline, _ devices: [PlanDevice]) -> Double? {
+    private static func bestOfAllCuts(_ model: NetworkOutline, _ devices: [PlanDevice]) -> Double? {
         func best(from layer: Int, on left: [PlanDevice]) -> Double? {
             if left.isEmpty { return layer == model.layers.count ? 0 : nil }
             var found: Double?
@@ -127,7 +127,7 @@ struct PlanPropertyTests {
         var numbers = SeededNumbers(4)
         var compared = 0
         for _ in 0..<4_000 {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             let stages = Int.random(in: 2...8, using: &numbers)
             guard stages <= model.layers.count else { continue }
             var wishes = ParallelWishes()
@@ -148,7 +148,7 @@ struct PlanPropertyTests {
     @Test func `replicas take work by their speed, so that all are busy for as long`() throws {
         var numbers = SeededNumbers(5)
         for _ in 0..<500 {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             let devices = PlanDevice.random(&numbers, for: model).map { PlanDevice($0.id, speed: $0.speed) }
             let plan = try PlanRequest(model, on: devices).plan()
             #expect(plan.replicas.count == devices.count)
@@ -160,7 +160,7 @@ struct PlanPropertyTests {
         var numbers = SeededNumbers(6)
         var compared = 0
         for _ in 0..<1_500 {
-            let model = try ModelOutline.random(&numbers)
+            let model = try NetworkOutline.random(&numbers)
             let devices = PlanDevice.random(&numbers, for: model)
             guard let request = try? PlanRequest(model, on: devices, wishes: .random(&numbers), tokens: 10),
                 let plan = try? request.degraded(without: Set(devices.map(\.id).filter { _ in Int.random(in: 0..<4, using: &numbers) == 0 }))

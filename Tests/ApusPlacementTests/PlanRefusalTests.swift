@@ -8,7 +8,7 @@ struct PlanRefusalTests {
 
     /// What is answered to wishes on four devices, or those given.
     private static func refusal(
-        _ devices: [PlanDevice] = four, model: ModelOutline? = nil, _ wish: (inout ParallelWishes) throws -> Void
+        _ devices: [PlanDevice] = four, model: NetworkOutline? = nil, _ wish: (inout ParallelWishes) throws -> Void
     ) throws -> ApusError {
         var wishes = ParallelWishes()
         try wish(&wishes)
@@ -32,13 +32,13 @@ struct PlanRefusalTests {
     }
 
     @Test func `key-value heads and columns have to divide too`() throws {
-        let layers = [ModelOutline.Layer(shardedBytes: 8, cost: 1)]
-        let grouped = try ModelOutline(
-            name: "grouped", layers: layers, widths: ModelOutline.Widths(heads: 8, keyValueHeads: 2, feedForward: 96, hidden: 64))
+        let layers = [NetworkOutline.Layer(shardedBytes: 8, cost: 1)]
+        let grouped = try NetworkOutline(
+            name: "grouped", layers: layers, widths: NetworkOutline.Widths(heads: 8, keyValueHeads: 2, feedForward: 96, hidden: 64))
         #expect(try Self.refusal(model: grouped) { $0.tensorParallel = 4 }.message.contains("2 heads of keys and values: 2 = 4 x 0 + 2"))
-        let odd = try ModelOutline(name: "odd", layers: layers, widths: ModelOutline.Widths(heads: 8, feedForward: 99, hidden: 64))
+        let odd = try NetworkOutline(name: "odd", layers: layers, widths: NetworkOutline.Widths(heads: 8, feedForward: 99, hidden: 64))
         #expect(try Self.refusal(model: odd) { $0.tensorParallel = 2 }.message.contains("99 feed-forward columns: 99 = 2 x 49 + 1"))
-        let whole = try ModelOutline(name: "whole", layers: layers, widths: ModelOutline.Widths(hidden: 64))
+        let whole = try NetworkOutline(name: "whole", layers: layers, widths: NetworkOutline.Widths(hidden: 64))
         #expect(try Self.refusal(model: whole) { $0.tensorParallel = 2 }.message.contains("given as one piece"))
     }
 
@@ -120,7 +120,7 @@ struct PlanRefusalTests {
     }
 
     @Test func `too little memory is told as a sum, with a plan that fits where there is one`() throws {
-        let model = try ModelOutline.miniLM()
+        let model = try NetworkOutline.miniLM()
         let mebibyte = 1 << 20
         let half = PlanDevice.several(.cpu, 2, memory: 70 * mebibyte)
         let error = try Self.refusal(half) { $0.strategy = .none }
@@ -140,19 +140,19 @@ struct PlanRefusalTests {
     }
 
     @Test func `outlines of impossible figures are refused`() throws {
-        let widths = ModelOutline.Widths(hidden: 8)
-        let good = ModelOutline.Layer(shardedBytes: 1, cost: 1)
-        func refused(_ layers: [ModelOutline.Layer], embedding: Int = 0, widths: ModelOutline.Widths = widths) {
+        let widths = NetworkOutline.Widths(hidden: 8)
+        let good = NetworkOutline.Layer(shardedBytes: 1, cost: 1)
+        func refused(_ layers: [NetworkOutline.Layer], embedding: Int = 0, widths: NetworkOutline.Widths = widths) {
             #expect(throws: ApusError.self) {
-                try ModelOutline(name: "x", layers: layers, embedding: ModelOutline.Part(bytes: embedding), widths: widths)
+                try NetworkOutline(name: "x", layers: layers, embedding: NetworkOutline.Part(bytes: embedding), widths: widths)
             }
         }
         refused([])
-        refused([ModelOutline.Layer(shardedBytes: -1, cost: 1)])
-        refused([ModelOutline.Layer(shardedBytes: 1, cost: .nan)])
-        refused([ModelOutline.Layer(shardedBytes: 1, cost: -1)])
-        refused([ModelOutline.Layer(shardedBytes: 1, cost: .infinity)])
+        refused([NetworkOutline.Layer(shardedBytes: -1, cost: 1)])
+        refused([NetworkOutline.Layer(shardedBytes: 1, cost: .nan)])
+        refused([NetworkOutline.Layer(shardedBytes: 1, cost: -1)])
+        refused([NetworkOutline.Layer(shardedBytes: 1, cost: .infinity)])
         refused([good], embedding: .max)
-        refused([good], widths: ModelOutline.Widths(heads: 0, hidden: 8))
+        refused([good], widths: NetworkOutline.Widths(heads: 0, hidden: 8))
     }
 }

@@ -7,7 +7,7 @@ struct PlanTests {
     private static let mebibyte = 1 << 20
 
     private static func plan(
-        _ model: ModelOutline, _ devices: [PlanDevice], tokens: Int = 0, topology: DeviceTopology = DeviceTopology(),
+        _ model: NetworkOutline, _ devices: [PlanDevice], tokens: Int = 0, topology: DeviceTopology = DeviceTopology(),
         _ wish: (inout ParallelWishes) -> Void = { _ in }
     ) throws -> Plan {
         var wishes = ParallelWishes()
@@ -35,7 +35,7 @@ struct PlanTests {
     }
 
     @Test func `MiniLM in two stages or two shards has half of its layers on each device, and the table on those that need it`() throws {
-        let model = try ModelOutline.miniLM()
+        let model = try NetworkOutline.miniLM()
         let layers = model.layers.reduce(0) { $0 + $1.shardedBytes + $1.replicatedBytes }
         let table = 4 * 384 * 31_038
         for (tensor, pipeline) in [(1, 2), (2, 1)] {
@@ -54,15 +54,15 @@ struct PlanTests {
 
     @Test func `layers are parted by what they cost and not by their number`() throws {
         let costs = [8.0, 1, 1, 1, 1, 4]
-        let model = try ModelOutline(
-            name: "uneven", layers: costs.map { ModelOutline.Layer(shardedBytes: 10, cost: $0) }, widths: ModelOutline.Widths(hidden: 8))
+        let model = try NetworkOutline(
+            name: "uneven", layers: costs.map { NetworkOutline.Layer(shardedBytes: 10, cost: $0) }, widths: NetworkOutline.Widths(hidden: 8))
         let plan = try Self.plan(model, PlanDevice.several(.cpu, 2)) { $0.pipelineParallel = 2 }
         #expect(plan.replicas[0].stages.map(\.layers) == [0..<1, 1..<6])
         #expect(plan.balance == 1)
     }
 
     @Test func `a device that is twice as fast gets twice the layers, wherever it stands`() throws {
-        let model = try ModelOutline.miniLM()
+        let model = try NetworkOutline.miniLM()
         for fast in 0..<2 {
             let devices = (0..<2).map { PlanDevice(DeviceID(.cuda, $0), speed: $0 == fast ? 2 : 1) }
             let plan = try Self.plan(model, devices) { $0.pipelineParallel = 2 }
@@ -80,7 +80,7 @@ struct PlanTests {
     }
 
     @Test func `a small device gets no more layers than it holds, though all are as fast`() throws {
-        let model = try ModelOutline.miniLM()
+        let model = try NetworkOutline.miniLM()
         let layer = model.layers[0].shardedBytes + model.layers[0].replicatedBytes
         let devices = [PlanDevice(DeviceID(.cuda, 0)), PlanDevice(DeviceID(.cuda, 1), memoryLimitBytes: 2 * layer + 5)]
         let plan = try Self.plan(model, devices) { $0.pipelineParallel = 2 }
@@ -89,8 +89,8 @@ struct PlanTests {
     }
 
     @Test func `free memory counts where it is less than the limit, and activations with the weights`() throws {
-        let model = try ModelOutline(
-            name: "one", layers: [ModelOutline.Layer(shardedBytes: 1_000, cost: 1)], widths: ModelOutline.Widths(hidden: 8),
+        let model = try NetworkOutline(
+            name: "one", layers: [NetworkOutline.Layer(shardedBytes: 1_000, cost: 1)], widths: NetworkOutline.Widths(hidden: 8),
             activationBytesPerToken: 10)
         let device = PlanDevice(DeviceID(.cuda, 0), memoryLimitBytes: 5_000, freeBytes: 1_100)
         #expect(try Self.plan(model, [device], tokens: 10).bytes(on: device.id)?.total == 1_100)
@@ -121,7 +121,7 @@ struct PlanTests {
     }
 
     @Test func `auto parts a model that no device holds, and says what it weighs`() throws {
-        let model = try ModelOutline.miniLM(layers: 24)
+        let model = try NetworkOutline.miniLM(layers: 24)
         let plan = try Self.plan(model, PlanDevice.several(.cuda, 4, memory: 140 * Self.mebibyte))
         #expect(plan.shape.groupSize(is: 2) && plan.replicas.count == 2)
         #expect(plan.reason.contains("the largest device holds 140.0 MiB"))
@@ -129,7 +129,7 @@ struct PlanTests {
 
     @Test func `auto shares layers over NVLink and not through the host`() throws {
         // A table that costs nothing, so that a shard and a stage compute for as long.
-        let model = try ModelOutline.miniLM(layers: 24)
+        let model = try NetworkOutline.miniLM(layers: 24)
         let devices = PlanDevice.several(.cuda, 2, memory: 140 * Self.mebibyte)
         #expect(try Self.plan(model, devices).strategy == .pipeline)
         var linked = DeviceTopology()

@@ -17,13 +17,13 @@ struct SeededNumbers: RandomNumberGenerator {
     }
 }
 
-extension ModelOutline {
+extension NetworkOutline {
     /// The sizes of all-MiniLM-L6-v2 in fp32, by hand from its config.json: 30,522 + 512 + 2 rows of 384, six layers.
-    static func miniLM(layers: Int = 6) throws -> ModelOutline {
+    static func miniLM(layers: Int = 6) throws -> NetworkOutline {
         let (hidden, columns) = (384, 1536)
         let sharded = 4 * (4 * hidden * hidden + 2 * hidden * columns + 3 * hidden + columns)
         let replicated = 4 * (2 * hidden + 4 * hidden)
-        return try ModelOutline(
+        return try NetworkOutline(
             name: "MiniLM",
             layers: Array(
                 repeating: Layer(shardedBytes: sharded, replicatedBytes: replicated, cost: Double(2 * (4 * hidden * hidden + 2 * hidden * columns))),
@@ -32,7 +32,7 @@ extension ModelOutline {
     }
 
     /// A model of random layers; `isEven` for layers of the same weight and cost.
-    static func random(_ numbers: inout SeededNumbers) throws -> ModelOutline {
+    static func random(_ numbers: inout SeededNumbers) throws -> NetworkOutline {
         let isEven = Bool.random(using: &numbers)
         let layer = Layer(shardedBytes: 4_000, replicatedBytes: 40, cost: 10)
         let layers = (0..<Int.random(in: 1...14, using: &numbers)).map { _ in
@@ -44,7 +44,7 @@ extension ModelOutline {
         }
         let isWhole = Int.random(in: 0..<8, using: &numbers) == 0
         let heads = [1, 2, 4, 6, 8, 12, 16].randomElement(using: &numbers) ?? 12
-        return try ModelOutline(
+        return try NetworkOutline(
             name: "random", layers: layers,
             embedding: Part(bytes: Int.random(in: 0...20_000, using: &numbers), cost: Double(Int.random(in: 0...20, using: &numbers))),
             head: Part(bytes: Int.random(in: 0...2_000, using: &numbers), cost: Double(Int.random(in: 0...5, using: &numbers))),
@@ -61,7 +61,7 @@ extension PlanDevice {
     }
 
     /// 2 to 8 devices, half of the time all alike.
-    static func random(_ numbers: inout SeededNumbers, for model: ModelOutline) -> [PlanDevice] {
+    static func random(_ numbers: inout SeededNumbers, for model: NetworkOutline) -> [PlanDevice] {
         let count = Int.random(in: 2...8, using: &numbers)
         let whole = model.weightBytes + 4_000
         let areAlike = Bool.random(using: &numbers)

@@ -1,13 +1,13 @@
 package import ApusErrors
 
 /// What a plan has to know of a model: what its parts weigh and cost, and what they can be divided by.
-package struct ModelOutline: Sendable, Equatable {
+package struct NetworkOutline: Sendable, Equatable {
     package struct Layer: Sendable, Equatable {
         /// Bytes of weights that the ranks of a tensor-parallel group share among them: matrices and the biases of their rows.
         package var shardedBytes: Int
         /// Bytes of weights that every rank holds: norms, biases that are added after the sum over ranks.
         package var replicatedBytes: Int
-        /// In ``ModelOutline/costUnit``.
+        /// In ``NetworkOutline/costUnit``.
         package var cost: Double
 
         package init(shardedBytes: Int, replicatedBytes: Int = 0, cost: Double) {
@@ -53,7 +53,7 @@ package struct ModelOutline: Sendable, Equatable {
     /// A part before or behind the layers, which is never divided.
     package struct Part: Sendable, Equatable {
         package var bytes: Int
-        /// In ``ModelOutline/costUnit``.
+        /// In ``NetworkOutline/costUnit``.
         package var cost: Double
 
         package init(bytes: Int = 0, cost: Double = 0) {

@@ -1,0 +1,99 @@
+import Apus
+import ApusCheckpoint
+import ApusConfiguration
+import ApusDevices
+import ApusErrors
+import ApusPlacement
+import ApusScheduling
+import ApusTensor
+import ArgumentParser
+import Foundation
+
+struct PlanCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plan", abstract: "Tell how a model would be spread over devices, and what that weighs.",
+        discussion: """
+            Nothing is loaded: bytes are those of the checkpoint's tensors, costs are floating-point operations a token. What is impossible is refused \
+            with the arithmetic and the nearest plan that works. Settings of the section `parallel` count where no option is given.
+            """)
+
+    @Argument(help: "The path of a model directory, or the name of an installed model.")
+    var model: String
+
+    @Option(help: "Devices, as `apus serve` takes them: cpu:4 (four logical CPU devices), cuda:0,1, … (default: auto)")
+    var devices: String?
+
+    @Option(help: "data_parallel, pipeline, tensor, hybrid, auto or none. (default: auto)")
+    var strategy: String?
+
+    @Option(help: "Devices that share each layer.")
+    var tensorParallel: Int?
+
+    @Option(help: "Stages that layers are cut into.")
+    var pipelineParallel: Int?
+
+    @Option(help: "Times that the model is loaded.")
+    var replicas: Int?
+
+    @Option(help: "Explicit stages, each with the first layer that it does not hold: 3:cpu:0,6:cpu:1.")
+    var split: String?
+
+    @Option(help: "MiB that each device may hold.")
+    var memoryLimit: Int?
+
+    @Option(help: "Tokens of a step, for activations. (default: 384 on CPUs, 16384 on accelerators)")
+    var tokens: Int?
+
+    @Option(help: "Batches in flight, for the utilisation of a pipeline.")
+    var microBatches: Int = 8
+
+    @Option(help: "A configuration file, YAML or TOML.")
+    var config: String?
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    @Option(help: "The folder with the engine and the models, in place of APUS_HOME.")
+    var home: String?
+
+    func validate() throws {
+        let counts = [
+            ("--tensor-parallel", tensorParallel), ("--pipeline-parallel", pipelineParallel), ("--replicas", replicas),
+            ("--micro-batches", microBatches), ("--tokens", tokens), ("--memory-limit", memoryLimit),
+        ]
+        for (name, count) in counts {
+            let most = name == "--memory-limit" ? 1 << 30 : name == "--tokens" ? 1 << 24 : 1_024
+            if let count, !(1...most).contains(count) { throw ValidationError("\(name) must be from 1 to \(most).") }
+        }
+        if let strategy, ParallelWishes.Strategy(rawValue: strategy) == nil {
+            throw ValidationError("--strategy must be one of \(ParallelWishes.Strategy.allCases.map(\.rawValue).joined(separator: ", ")).")
+        }
+    }
+
+    func run() async throws {
+        let installation = Installation(home: home)
+        if let split { _ = try SplitPoint.list(split, place: "--split") }
+        let directory = try installation.modelDirectory(model)
+        let outline = try NetworkOutline(Checkpoint(directory: directory), name: Installation.name(ofDirectory: directory))
+        let planning = try await PlanningDevices.find(
+            file: config, options: options, memoryLimitBytes: memoryLimit.map { $0 << 20 }, installation: installation)
+        let accelerates = planning.devices.contains { $0.id.kind.isAccelerator && $0.id.kind != .sim }
+        let request = try PlanRequest(
+            outline, on: planning.devices, topology: planning.topology,
+            wishes: planning.settings.parallelWishes(of: outline.name, on: planning.devices.map(\.id)),
+            tokens: tokens ?? (accelerates ? DeviceID.Kind.cuda : .cpu).tokenBudget, microBatches: microBatches)
+        let table = PlanTable(plan: try request.plan(), model: outline, notes: planning.notes)
+        try Terminal.standardOutput(json ? table.json : table.text)
+    }
+
+    /// The command line as settings, which go before environment and file.
+    private var options: [ConfigurationOption] {
+        let given: [(String, String, String?)] = [
+            ("--devices", "devices.list", devices), ("--strategy", "parallel.strategy", strategy),
+            ("--tensor-parallel", "parallel.tensor_parallel", tensorParallel.map(String.init)),
+            ("--pipeline-parallel", "parallel.pipeline_parallel", pipelineParallel.map(String.init)),
+            ("--replicas", "parallel.replicas", replicas.map(String.init)), ("--split", "parallel.splits", split),
+        ]
+        return given.compactMap { spelling, key, value in value.map { ConfigurationOption(spelling, sets: key, to: [$0]) } }
+    }
+}

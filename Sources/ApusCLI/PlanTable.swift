@@ -1,0 +1,69 @@
+import ApusJSON
+import ApusPlacement
+import ApusTensor
+
+/// A plan as `apus plan` tells it.
+struct PlanTable {
+    let plan: Plan
+    let model: NetworkOutline
+    let notes: [String]
+
+    private var meanLoad: Double {
+        let loads = plan.replicas.flatMap { $0.stages.flatMap { $0.ranks.map(\.load) } }
+        return loads.reduce(0, +) / Double(max(1, loads.count))
+    }
+
+    var text: String {
+        var rows: [[String]] = []
+        for (replica, part) in plan.replicas.enumerated() {
+            for stage in part.stages {
+                for (number, rank) in stage.ranks.enumerated() {
+                    rows.append([
+                        "\(rank.device)", plan.replicas.count > 1 ? "\(replica)" : Figures.unknown,
+                        "\(stage.layers.lowerBound)-\(stage.layers.upperBound - 1)",
+                        stage.ranks.count > 1 ? "\(number + 1) of \(stage.ranks.count)" : Figures.unknown,
+                        ByteText.of(rank.bytes.layers + rank.bytes.head), rank.bytes.embedding > 0 ? ByteText.of(rank.bytes.embedding) : Figures.unknown,
+                        ByteText.of(rank.bytes.activations), meanLoad > 0 ? Figures.percent(rank.load / meanLoad) : Figures.unknown,
+                    ])
+                }
+            }
+        }
+        var text = "\(plan)  \(plan.strategy.rawValue), \(plan.model), \(ByteText.of(model.weightBytes)) of weights\n\n"
+        text += TextTable(["DEVICE", "REPLICA", "LAYERS", "SHARD", "WEIGHTS", "EMBEDDING", "ACTIVATIONS", "LOAD"], rows).text
+        text += "\n" + Paragraph(plan.reason, first: "why: ").text
+        for step in plan.steps { text += Paragraph(step.reason, first: "\(step.kind.rawValue): ").text }
+        text += "balance: \(Figures.number(plan.balance)) (largest load over the mean)\n"
+        if plan.shape.pipeline > 1 {
+            text += Paragraph(
+                "\(Figures.percent(plan.utilization)) of their time stages compute, with \(plan.microBatches) batches in flight", first: "utilisation: ").text
+        }
+        for note in notes { text += Paragraph(note, first: "note: ").text }
+        return text
+    }
+
+    var json: String {
+        var writer = JSONWriter(capacity: 1024)
+        writer.beginObject()
+        writer.member("layout", plan.description)
+        writer.member("strategy", plan.strategy.rawValue)
+        writer.key("balance")
+        writer.number(plan.balance)
+        writer.key("utilization")
+        writer.number(plan.utilization)
+        writer.member("weight_bytes", model.weightBytes)
+        writer.member("embedding_bytes", model.embedding.bytes)
+        writer.member("cost_unit", model.costUnit.rawValue)
+        writer.key("layer_costs")
+        writer.beginArray()
+        for layer in model.layers { writer.number(layer.cost) }
+        writer.endArray()
+        writer.key("plan")
+        plan.write(to: &writer)
+        writer.key("notes")
+        writer.beginArray()
+        for note in notes { writer.string(note) }
+        writer.endArray()
+        writer.endObject()
+        return String(decoding: writer.bytes, as: UTF8.self) + "\n"
+    }
+}
