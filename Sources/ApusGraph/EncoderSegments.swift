@@ -101,30 +101,39 @@ package struct EncoderSegments: SegmentedNetwork {
         return layer
     }
 
-    /// Cuts `weights` into `count` ranges, none of them empty, whose heaviest is as light as can be.
+    /// Cuts `weights` into `count` ranges, none of them empty, whose heaviest is as light as can be and whose others are about equal.
     package static func cut(_ weights: [Int], into count: Int) -> [Range<Int>] {
         var (low, high) = (weights.max() ?? 0, weights.reduce(0, +))
         while low < high {
             let middle = low + (high - low) / 2
-            if ranges(weights, count, limit: middle).count <= count { high = middle } else { low = middle + 1 }
+            if fewest(weights[...], limit: middle) <= count { high = middle } else { low = middle + 1 }
         }
-        return ranges(weights, count, limit: low)
+        var ranges: [Range<Int>] = []
+        var start = 0
+        var left = weights.reduce(0, +)
+        for rangesLeft in stride(from: count, to: 0, by: -1) {
+            var (end, sum) = (start, 0)
+            while end < weights.count, weights.count - end >= rangesLeft {
+                let longer = sum + weights[end]
+                let isNearer = abs(left / rangesLeft - longer) < abs(left / rangesLeft - sum)
+                let mustGrow = end == start || fewest(weights[end...], limit: low) > rangesLeft - 1
+                guard mustGrow || isNearer && longer <= low && rangesLeft > 1 || rangesLeft == 1 else { break }
+                (end, sum) = (end + 1, longer)
+            }
+            ranges.append(start..<end)
+            (start, left) = (end, left - sum)
+        }
+        return ranges
     }
 
-    /// As few ranges as stay within `limit`, but at least `count`.
-    private static func ranges(_ weights: [Int], _ count: Int, limit: Int) -> [Range<Int>] {
-        var ranges: [Range<Int>] = []
-        var (start, sum) = (0, 0)
-        for (index, weight) in weights.enumerated() {
-            let mustEnd = weights.count - index < count - ranges.count
-            if index > start, sum + weight > limit || mustEnd {
-                ranges.append(start..<index)
-                (start, sum) = (index, 0)
-            }
+    /// Ranges that there are at least when none is heavier than `limit`, which the heaviest element is not.
+    private static func fewest(_ weights: ArraySlice<Int>, limit: Int) -> Int {
+        var (count, sum) = (weights.isEmpty ? 0 : 1, 0)
+        for weight in weights {
+            if sum + weight > limit { (count, sum) = (count + 1, 0) }
             sum += weight
         }
-        if start < weights.count { ranges.append(start..<weights.count) }
-        return ranges
+        return count
     }
 }
 

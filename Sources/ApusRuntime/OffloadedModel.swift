@@ -31,8 +31,8 @@ final class OffloadedModel: LoadedModel {
             let segment = try loader.open(slice)
             outputs = segment.outputs
             assignments.append(segment.assignment)
+            Engine.returnFreedPages()
         }
-        Engine.returnFreedPages()
         self.outputs = outputs
         assignment = NodeAssignment(joining: assignments)
         helpers = loader.lanes > 1 ? LaneThreads(count: loader.lanes - 1, name: "apus-chunk") : nil

@@ -24,6 +24,29 @@ import Testing
         #expect(try Self.segments(name, count: 2).bytes.reduce(0, +) == Self.segments(name, count: 1).bytes.reduce(0, +))
     }
 
+    /// The heaviest range of the best cut, by trying all.
+    private static func best(_ weights: ArraySlice<Int>, _ count: Int) -> Int {
+        guard count > 1 else { return weights.reduce(0, +) }
+        return (1...(weights.count - count + 1)).map { first in
+            max(weights.prefix(first).reduce(0, +), best(weights.dropFirst(first), count - 1))
+        }.min() ?? 0
+    }
+
+    @Test func theHeaviestSegmentIsAsLightAsCanBe() {
+        #expect(EncoderSegments.cut([122] + [Int](repeating: 28, count: 11), into: 6).map(\.count).sorted() == [1, 2, 2, 2, 2, 3])
+        var numbers = Numbers(seed: 7)
+        for _ in 0..<500 {
+            let weights = (0..<Int.random(in: 1...9, using: &numbers)).map { _ in Int.random(in: 0...50, using: &numbers) }
+            for count in 1...weights.count {
+                let ranges = EncoderSegments.cut(weights, into: count)
+                #expect(ranges.count == count && ranges.allSatisfy { !$0.isEmpty })
+                #expect(ranges.first?.lowerBound == 0 && ranges.last?.upperBound == weights.count)
+                #expect(zip(ranges, ranges.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
+                #expect(ranges.map { weights[$0].reduce(0, +) }.max() == Self.best(weights[...], count), "\(weights) \(count)")
+            }
+        }
+    }
+
     @Test func numbersOfSegmentsThatDoNotWorkAreRefused() throws {
         for count in [0, -1, 3, .max] {
             #expect { _ = try Self.segments("bert-mean", count: count) } throws: { ($0 as? ApusError)?.code == .unsupportedPlan }
@@ -77,5 +100,19 @@ import Testing
             tensors[name] = tensor
             #expect { _ = try cut.chunks(of: tensors, atMost: 8) } throws: { ($0 as? ApusError)?.code == .engineFailure }
         }
+    }
+}
+
+/// Reproducible numbers: Knuth's MMIX generator, whose upper bits are the good ones.
+private struct Numbers: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return (state >> 32) | (state << 32)
     }
 }
