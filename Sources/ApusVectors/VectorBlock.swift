@@ -42,6 +42,25 @@ package final class VectorBlock: Sendable {
         memory = BlockMemory(borrowing: base, owner: owner)
     }
 
+    /// Where rows and what belongs to them lie, as offsets from the block's first byte: what a file must hold on to, flush and verify. Empty
+    /// for rows outside the block.
+    package func byteRanges(of rows: Range<Int>) -> [Range<Int>] {
+        guard rows.lowerBound >= 0, rows.upperBound <= capacity, !rows.isEmpty else { return [] }
+        func part(_ offset: Int, _ width: Int) -> Range<Int> { offset + rows.lowerBound * width..<offset + rows.upperBound * width }
+        var ranges = [part(sections.rows, sections.stride), part(sections.norms, 4)]
+        if format.storage == .int8 { ranges.append(part(sections.scales, 4)) }
+        if format.keepsExactRows { ranges += [part(sections.exactRows, sections.exactStride), part(sections.exactNorms, 4)] }
+        return ranges
+    }
+
+    /// The vector of a published row as it was given; nil where only a reduced form of it is kept.
+    func vector(of row: Int) -> [Float]? {
+        guard format.storage == .fp32 || format.keepsExactRows else { return nil }
+        let (offset, stride) =
+            format.storage == .fp32 ? (sections.rows, sections.stride) : (sections.exactRows, sections.exactStride)
+        return Array(UnsafeBufferPointer(start: floats(offset + row * stride), count: format.dimensions))
+    }
+
     /// Stores vectors that were found storable, as rows `first ..< first + range.count`.
     func write(_ vectors: VectorRows, _ range: Range<Int>, at first: Int) throws(ApusError) {
         let base = memory.base

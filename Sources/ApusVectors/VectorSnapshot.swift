@@ -16,6 +16,12 @@ package struct VectorSnapshot: Sendable {
         return segment.isLive(row - segment.firstRow)
     }
 
+    /// The vector of a row that is not deleted, as it was given; nil for others, and where only a reduced form of it is kept.
+    package func vector(of row: Int) -> [Float]? {
+        guard let segment = segment(of: row), segment.isLive(row - segment.firstRow) else { return nil }
+        return segment.block.vector(of: row - segment.firstRow)
+    }
+
     func segment(of row: Int) -> VectorSegment? {
         segmentIndex(of: row).map { segments[$0] }
     }

@@ -37,6 +37,42 @@ extension VectorTests {
             #expect(try await search.search(query, in: set.snapshot())[0].map(\.row) == [0, 3, 5])
         }
 
+        @Test(arguments: VectorStorage.allCases)
+        func vectorsAreGivenBackAsTheyCameWhereTheyAreKept(storage: VectorStorage) throws {
+            var noise = Noise(8)
+            let vectors = try noise.rows(30, 37)
+            for keeps in [true, false] {
+                let set = try VectorSet(VectorFormat(dimensions: 37, storage: storage, keepsExactRows: keeps), blockCapacity: 7)
+                _ = try set.append(vectors)
+                set.delete([4])
+                let snapshot = set.snapshot()
+                for row in 0..<30 {
+                    let isKept = row != 4 && (keeps || storage == .fp32)
+                    #expect(snapshot.vector(of: row) == (isKept ? vectors.row(row) : nil))
+                }
+                #expect(snapshot.vector(of: 30) == nil && snapshot.vector(of: -1) == nil)
+            }
+        }
+
+        @Test(arguments: VectorStorage.allCases)
+        func onlyTheBytesOfARowChangeWhenItIsWritten(storage: VectorStorage) throws {
+            let format = try VectorFormat(dimensions: 20, storage: storage)
+            let file = try MappedFile(bytes: format.blockBytes(capacity: 50))
+            let block = try VectorBlock(format, capacity: 50, mapped: file.memory, .readWrite, owner: file)
+            let set = try VectorSet(format)
+            _ = try set.adopt(block, count: 0)
+            var noise = Noise(1)
+            _ = try set.append(noise.rows(10, 20))
+            let before = Array(file.memory)
+            _ = try set.append(noise.rows(3, 20))
+            let changed = file.memory.indices.filter { file.memory[$0] != before[$0] }
+            let ranges = block.byteRanges(of: 10..<13)
+            #expect(!changed.isEmpty && changed.allSatisfy { byte in ranges.contains { $0.contains(byte) } })
+            #expect(ranges.allSatisfy { range in changed.contains { range.contains($0) } })
+            #expect(ranges.reduce(0) { $0 + $1.count } == 3 * format.bytesPerRow)
+            #expect(block.byteRanges(of: 0..<51) == [] && block.byteRanges(of: -1..<3) == [] && block.byteRanges(of: 5..<5) == [])
+        }
+
         @Test func whatCannotBeStoredIsRefusedWholeAndNamed() async throws {
             let set = try VectorSet(VectorFormat(dimensions: 2))
             for bad: [Float] in [[.nan, 0], [0, .infinity], [-.infinity, 1], [1e19, 0]] {
