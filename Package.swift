@@ -62,7 +62,7 @@ let package = Package(
         room("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices"]),
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "CApusOps", "COnnxRuntime", .logging]),
-        room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT"]),
+        room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT", "CApusCollectives"]),
         .target(name: "CApusKernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
         .target(name: "CApusCollectives"),
         .target(name: "CApusOps", dependencies: ["COnnxRuntime", "CApusKernels", "CApusCollectives"]),
@@ -152,6 +152,13 @@ let package = Package(
             name: "SegmentBenchmark",
             dependencies: ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusRuntime"],
             path: "Benchmarks/SegmentBenchmark", swiftSettings: settings),
+        .executableTarget(
+            name: "ParallelBenchmark",
+            dependencies: [
+                "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusParallel", "ApusRuntime",
+                "ApusScheduling", "ApusTokenizers",
+            ],
+            path: "Benchmarks/ParallelBenchmark", swiftSettings: settings),
         .executableTarget(name: "KernelBenchmark", dependencies: ["CApusKernels"], path: "Benchmarks/KernelBenchmark"),
         .executableTarget(name: "SumBenchmark", dependencies: ["CApusCollectives"], path: "Benchmarks/SumBenchmark"),
         tests("CApusCollectives", ["CApusCollectives"]),

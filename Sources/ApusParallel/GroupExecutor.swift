@@ -27,7 +27,7 @@ package final class GroupExecutor: Executor {
         let shape = try GroupShape(members.map { $0.map { GroupShape.Member($0.device) } })
         self.device = device ?? shape.stages[0][0].device
         stages = members.enumerated().map { GroupStage($0.offset, $0.element, options) }
-        life = GroupLife(self.device, stages, options)
+        life = GroupLife(stages, options)
         laneCount = max(1, options.lanes ?? Self.lanes(stages: members.count))
         lanes = LaneThreads(count: laneCount, name: "apus-group", stackBytes: 1 << 20)
         loader = LaneThreads(count: 1, name: "apus-group-load", stackBytes: 1 << 20)

@@ -17,11 +17,12 @@ package struct GroupFailure: Error, Sendable {
         self.rank = rank
     }
 
-    /// What is told to whoever wanted the step: the same code, and where it happened.
+    /// What is told to whoever wanted the step: the same code, and where it happened. The place is the device when that has ended, so that
+    /// whoever is in another process knows it too.
     package var error: ApusError {
-        ApusError(
-            cause.code, "stage \(stage), rank \(rank) on \(device): \(cause.message)", place: cause.place ?? "\(device)",
-            advice: cause.advice, cause: cause.cause)
+        let place = deviceEnd == nil ? cause.place ?? "\(device)" : "\(device)"
+        return ApusError(
+            cause.code, "stage \(stage), rank \(rank) on \(device): \(cause.message)", place: place, advice: cause.advice, cause: cause.cause)
     }
 
     /// How the device ended; nil when it goes on.

@@ -1,11 +1,9 @@
 import ApusErrors
 import ApusExecution
-import ApusTensor
 import NIOConcurrencyHelpers
 
 /// What a group and its models know of each other: the steps under way, and how the group ended.
 final class GroupLife: Sendable {
-    private let device: DeviceID
     private let stages: [GroupStage]
     private let options: GroupOptions
     private let state = NIOLockedValueBox(State())
@@ -19,8 +17,7 @@ final class GroupLife: Sendable {
         var activeNanoseconds = 0
     }
 
-    init(_ device: DeviceID, _ stages: [GroupStage], _ options: GroupOptions) {
-        self.device = device
+    init(_ stages: [GroupStage], _ options: GroupOptions) {
         self.stages = stages
         self.options = options
     }
@@ -69,7 +66,7 @@ final class GroupLife: Sendable {
         let place = "stage \(failure.stage), rank \(failure.rank)"
         let isNews = end(
             ApusError(
-                .deviceUnavailable, "the group has ended with \(failure.device) (\(place)): \(deviceEnd.rawValue)", place: "\(device)",
+                .deviceUnavailable, "the group has ended with \(failure.device) (\(place)): \(deviceEnd.rawValue)", place: "\(failure.device)",
                 cause: failure.cause),
             sparing: flight)
         if isNews { options.onFailure(failure) }

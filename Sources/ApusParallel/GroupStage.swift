@@ -63,7 +63,7 @@ final class GroupStage: Sendable {
     private func run(_ step: StageStep, _ rank: Int, _ communicator: Communicator?) {
         guard !step.isOver else {
             // Nobody wants the answer, and ranks that began before the step was over were told.
-            return ended(step, rank, communicator, .failure(ApusError(.deviceUnavailable, "the step had ended")))
+            return ended(step, rank, communicator, .failure(ApusError(.cancelled, "the step had ended")))
         }
         let began = options.now()
         let (result, waited) =

@@ -1,5 +1,6 @@
 package import ApusErrors
 import ApusExecution
+import CApusCollectives
 import Dispatch
 
 /// The one thread on which all runs of a session happen, one after the other, while their callers wait.
@@ -14,11 +15,38 @@ package final class SessionThread: Sendable {
         lane = LaneThreads(count: 1, name: name)
     }
 
-    /// Runs `work` and hands out what it returns or throws. Must not be called on the thread itself.
+    /// Runs `work` and hands out what it returns or throws. Must not be called on the thread itself. Meanwhile the thread is the rank of a
+    /// group that its caller is.
     package func perform<Value: Sendable>(_ work: @escaping @Sendable () throws(ApusError) -> Value) throws(ApusError) -> Value {
         let answer = Answer<Value>()
-        lane.submit { answer.give(Result { () throws(ApusError) in try work() }) }
+        let rank = GroupRank.current
+        lane.submit {
+            rank.join()
+            let result = Result { () throws(ApusError) in try work() }
+            GroupRank.none.join()
+            answer.give(result)
+        }
         return try answer.wait().get()
+    }
+
+    /// Which rank of which communicator a thread is. Whoever is one keeps the communicator for as long.
+    private struct GroupRank: Sendable {
+        /// The communicator's address; 0 for none.
+        let communicator: UInt
+        let rank: Int32
+
+        static let none = GroupRank(communicator: 0, rank: 0)
+
+        /// That of the calling thread.
+        static var current: GroupRank {
+            var rank: Int32 = 0
+            let communicator = apus_thread_communicator(&rank)
+            return GroupRank(communicator: UInt(bitPattern: communicator), rank: rank)
+        }
+
+        func join() {
+            apus_thread_join(OpaquePointer(bitPattern: communicator), rank)
+        }
     }
 
     private final class Answer<Value: Sendable>: @unchecked Sendable {

@@ -44,6 +44,11 @@ package final class FaultingExecutor: Executor {
         return try await executor.memory()
     }
 
+    package func groupState() async throws(ApusError) -> GroupState? {
+        try checkPresent()
+        return try await executor.groupState()
+    }
+
     package func clearCache() async throws(ApusError) {
         try checkPresent()
         try await executor.clearCache()
