@@ -23,8 +23,8 @@ def test_the_check_passes_on_a_cpu_device(tmp_path):
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| cpu:0 |")]
     outcomes = {row[1]: row[2] for row in rows if len(row) == 4}
     assert outcomes == {
-        "parity with the CPU": "passed", "injected oom": "passed", "injected sticky": "passed", "injected crash": "passed",
-        "injected hang": "passed", "provoked out-of-memory": "skipped", "kill -9 under load": "passed",
+        "parity with the CPU": "passed", "two lanes": "passed", "injected oom": "passed", "injected sticky": "passed",
+        "injected crash": "passed", "injected hang": "passed", "provoked out-of-memory": "skipped", "kill -9 under load": "passed",
     }
     speeds = [row for row in rows if len(row) == 5]
     assert [row[1] for row in speeds] == ["1", "32"] and all(float(row[3]) > 0 for row in speeds)

@@ -35,7 +35,7 @@ struct GPUCheck: Sendable {
     }
 
     /// Lowest cosine and largest difference at which a device's vectors count as the CPU's.
-    private static let parityCosine = 0.99999
+    static let parityCosine = 0.99999
     private static let parityDifference: Float = 1e-3
 
     /// `members` are the devices to try, `machine` what the report says about where it was made.
@@ -53,6 +53,7 @@ struct GPUCheck: Sendable {
             let device = member.settings.device.description
             do {
                 try await parityAndSpeed(member, texts, reference, cpuSpeeds, &report)
+                try await overlap(member, texts, reference, &report)
                 try await faults(member, texts, reference, &report)
                 try await provokedOutOfMemory(member, texts, &report)
                 try await kill(member, texts, reference, &report)
@@ -169,7 +170,7 @@ struct GPUCheck: Sendable {
 
     private static let now: @Sendable () -> Int = { Int(clamping: DispatchTime.now().uptimeNanoseconds) }
 
-    private func withRoom<Value: Sendable>(
+    func withRoom<Value: Sendable>(
         _ plan: FleetPlan, _ execution: Execution? = nil, policy: BatchPolicy? = nil,
         _ body: (EngineRoom, ReadyModel) async throws -> Value
     ) async throws -> Value {
@@ -188,7 +189,7 @@ struct GPUCheck: Sendable {
         }
     }
 
-    private func vectors(_ ready: ReadyModel, _ texts: [String]) async throws -> [[Float]] {
+    func vectors(_ ready: ReadyModel, _ texts: [String]) async throws -> [[Float]] {
         let result = try await ready.embedder.embed(texts.map { .text($0) }).sequences
         return stride(from: 0, to: result.vectors.count, by: result.dimensions).map {
             Array(result.vectors[$0..<($0 + result.dimensions)])
@@ -266,7 +267,7 @@ struct GPUCheck: Sendable {
     }
 
     /// Lowest cosine and largest difference; -1 and infinity for vectors that cannot be compared.
-    private static func agreement(_ vectors: [[Float]], _ reference: [[Float]]) -> (cosine: Double, difference: Float) {
+    static func agreement(_ vectors: [[Float]], _ reference: [[Float]]) -> (cosine: Double, difference: Float) {
         guard vectors.count == reference.count else { return (-1, .infinity) }
         var (lowest, largest) = (1.0, Float(0))
         for (vector, expected) in zip(vectors, reference) {
