@@ -6,6 +6,7 @@ import ApusParallel
 import ApusRuntime
 import ApusSimulation
 import ApusTensor
+import CApusCollectives
 import Foundation
 import Testing
 
@@ -149,6 +150,27 @@ import Testing
             #expect(await loaded.run([batches[0]]).allSatisfy { if case .failure(let error) = $0 { error.deviceFailure == .unavailable } else { false } })
         }
         await group.shutdown()
+    }
+
+    @Test func aSessionsThreadIsTheRankThatItsCallerIs() async throws {
+        let communicator = try #require(apus_communicator_create(3, 1_000_000_000))
+        defer { apus_communicator_release(communicator) }
+        let shared = UInt(bitPattern: communicator)
+        let thread = SessionThread(name: "test")
+        let seen = await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                let look: @Sendable () throws(ApusError) -> (UInt, Int32) = { () throws(ApusError) in
+                    var rank: Int32 = -1
+                    let own = apus_thread_communicator(&rank)
+                    return (UInt(bitPattern: own), rank)
+                }
+                apus_thread_join(OpaquePointer(bitPattern: shared), 2)
+                let joined = try? thread.perform(look)
+                apus_thread_join(nil, 0)
+                continuation.resume(returning: [joined, try? thread.perform(look)].compactMap { $0 })
+            }
+        }
+        #expect(seen.map(\.0) == [shared, 0] && seen.map(\.1) == [2, 0])
     }
 
     @Test func ranksThatCannotShareAreRefusedWithTheArithmetic() async throws {

@@ -110,6 +110,7 @@ import Testing
         #expect(results.count(where: { $0.values != nil }) <= 4)
         let culprits = failed.filter { $0.deviceFailure == death }
         #expect(culprits.count == 1 && culprits.first?.message.hasPrefix("stage 3, rank 0 on sim:3: ") == true)
+        #expect(failed.allSatisfy { $0.place == "sim:3" })
         #expect(failed.count(where: { $0.deviceFailure == .unavailable }) == failed.count - 1)
         #expect(failed.filter { $0.deviceFailure == .unavailable }.allSatisfy { $0.message.contains("sim:3 (stage 3, rank 0)") })
         let told = failures.withLockedValue { $0 }
