@@ -11,7 +11,7 @@ SAME = 0.99999
 
 
 def explain(*arguments, **variables):
-    result = apus.run("gpu", "explain", "--json", "--precision", "fp32", *arguments, env=apus.environment(**variables))
+    result = apus.run("gpu", "explain", "--json", "--precision", "fp32", *arguments, **variables)
     assert result.returncode == DONE, result.stderr
     return json.loads(result.stdout)["precisions"][0]
 
@@ -19,10 +19,10 @@ def explain(*arguments, **variables):
 @pytest.mark.parametrize("arguments, variables, told", [
     (("--segments", "3"), {}, {"segments": 3, "offload": False}),
     (("--offload", "always", "--segments", "2"), {}, {"segments": 2, "offload": True}),
-    ((), {"APUS_DEVICE_MEMORY_LIMIT": "72"}, {"offload": True}),
+    ((), {"APUS_DEVICE_MEMORY_LIMIT": "90"}, {"offload": True}),
 ])
 def test_a_server_in_segments_answers_as_a_whole_one(arguments, variables, told, golden):
-    with apus.Server("--precision", "fp32", *arguments, env=apus.environment(**variables)) as server:
+    with apus.Server("--precision", "fp32", *arguments, env=variables) as server:
         (model,) = server.get("/v1/models").json["data"]
         assert told.items() <= model.items(), model
         assert model["segments"] > 1

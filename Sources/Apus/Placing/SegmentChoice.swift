@@ -46,8 +46,9 @@ extension Segmentation {
 }
 
 extension ModelMemory {
-    /// Batches of an offloaded model are this many times as large as others: all its weights are read for each of them.
-    private static let offloadedBatches = 8
+    /// Batches of an offloaded model are this many times as large as others, because all its weights are read for each of them; where even the
+    /// states of so many tokens do not fit, they are as large as others.
+    private static let offloadedBatches = [8, 1]
     /// Segments of a model that is to be offloaded although it fits.
     private static let usualSegments = 4
 
@@ -71,10 +72,12 @@ extension ModelMemory {
         let least = asked ?? (offload == .always ? min(Self.usualSegments, layers.count) : 1)
         var smallest = whole
         for count in least...max(least, asked ?? layers.count) {
-            for residency in [Segmentation.Residency.prefetched, .offloaded] {
-                let choice = offloaded(count, residency, form, device, lanes)
-                if choice.bytes <= free { return choice }
-                if choice.bytes < smallest.bytes { smallest = choice }
+            for batches in Self.offloadedBatches {
+                for residency in [Segmentation.Residency.prefetched, .offloaded] {
+                    let choice = offloaded(count, residency, form, device, lanes, batches: batches)
+                    if choice.bytes <= free { return choice }
+                    if choice.bytes < smallest.bytes { smallest = choice }
+                }
             }
         }
         return smallest
@@ -85,9 +88,9 @@ extension ModelMemory {
     }
 
     private func offloaded(
-        _ count: Int, _ residency: Segmentation.Residency, _ form: ServedForm, _ device: DeviceID, _ lanes: Int
+        _ count: Int, _ residency: Segmentation.Residency, _ form: ServedForm, _ device: DeviceID, _ lanes: Int, batches: Int
     ) -> SegmentChoice {
-        let budget = tokenBudget ?? device.kind.tokenBudget.multipliedClamping(by: Self.offloadedBatches * max(1, lanes))
+        let budget = tokenBudget ?? device.kind.tokenBudget.multipliedClamping(by: batches * max(1, lanes))
         let batch = max(budget, maxTokens)
         return segmented(count, residency, form, device, lanes, batch: batch, states: batch)
     }
