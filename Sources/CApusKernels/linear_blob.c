@@ -131,6 +131,8 @@ apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows,
     if (!weight || !is_inside(header, first_row, rows)) return APUS_BAD_ARGUMENT;
     uint8_t *blob = packed;
     for (int64_t channel = first_row; channel < first_row + rows; channel++, weight += header->k) {
+        float scale = row_scale(weight, header->k);
+        if (scale < 0) return APUS_BAD_ARGUMENT;
         switch ((apus_format)header->format) {
         case APUS_FORMAT_FP32:
             for (int64_t i = 0; i < header->k; i++) *(float *)(blob + place(&sizes, channel, i)) = weight[i];
@@ -139,8 +141,6 @@ apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows,
             for (int64_t i = 0; i < header->k; i++) *(uint16_t *)(blob + place(&sizes, channel, i)) = bf16(weight[i]);
             break;
         case APUS_FORMAT_INT8: {
-            float scale = row_scale(weight, header->k);
-            if (scale < 0) return APUS_BAD_ARGUMENT;
             int64_t sum = 0;
             for (int64_t i = 0; i < header->k; i++) {
                 int8_t value = quantised(weight[i], scale);
@@ -162,6 +162,7 @@ apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t 
     if (!weight || !scales || header->format != APUS_FORMAT_INT8 || !is_inside(header, first_row, rows)) return APUS_BAD_ARGUMENT;
     uint8_t *blob = packed;
     for (int64_t channel = first_row; channel < first_row + rows; channel++, weight += header->k) {
+        if (!(fabsf(scales[channel - first_row]) <= FLT_MAX)) return APUS_BAD_ARGUMENT;
         int64_t sum = 0;
         for (int64_t i = 0; i < header->k; i++) {
             *(int8_t *)(blob + place(&sizes, channel, i)) = weight[i];

@@ -1,5 +1,6 @@
 #include "table.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -76,6 +77,8 @@ apus_result apus_table_pack_rows(void *table, int64_t first_row, int64_t rows, c
     apus_table_view view;
     if (!apus_table_read(table, &view)) return APUS_BAD_BLOB;
     if (first_row < 0 || rows < 0 || first_row > view.rows || rows > view.rows - first_row) return APUS_BAD_ARGUMENT;
+    for (int64_t i = 0; i < rows * view.width; i++)
+        if (!(fabsf(values[i]) <= FLT_MAX)) return APUS_BAD_ARGUMENT;
     char *to = (char *)table + APUS_TABLE_HEADER_BYTES;
     int64_t width = view.width, at = first_row * width;
     switch (view.format) {

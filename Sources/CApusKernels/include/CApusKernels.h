@@ -13,6 +13,9 @@
 
 #pragma clang assume_nonnull begin
 
+/// Changes whenever the same inputs may give other results or take another time: what was measured of one version says nothing of another.
+uint32_t apus_kernels_version(void);
+
 /// What the kernels can use of a CPU.
 enum {
     /// AVX2, FMA and F16C.
@@ -76,10 +79,10 @@ size_t apus_linear_bytes(apus_format format, int64_t n, int64_t k);
 apus_result apus_linear_begin(apus_format format, int64_t n, int64_t k, void *packed);
 
 /// Converts rows `first_row ..< first_row + rows` of a weight (output channels) to the blob's format and stores them. Any number of calls;
-/// each row once. `weight` is `[rows, k]`, as checkpoints have it. In int8 a value that is not finite is a bad argument.
+/// each row once. `weight` is `[rows, k]`, as checkpoints have it. A value that is not finite is a bad argument.
 apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows, const float *weight);
 
-/// The same for an int8 blob from values that were quantised before: `weight` `[rows, k]`, `scales` `[rows]`.
+/// The same for an int8 blob from values that were quantised before: `weight` `[rows, k]`, `scales` `[rows]`, which must be finite.
 apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t rows, const int8_t *weight, const float *scales);
 
 /// Quantises a row as `apus_linear_pack_rows` does: `out[i] = round(row[i] / scale)`, in -127...127, `scale = max |row| / 127`.
@@ -94,6 +97,24 @@ size_t apus_linear_scratch(const void *packed, int64_t m);
 /// `y = activation(x · weightᵀ + bias)`; x `[m, k]`, y `[m, n]`, which must not overlap.
 apus_result apus_linear(const void *packed, const float *_Nullable bias, apus_activation activation, const float *x, int64_t m, float *y,
                         void *scratch);
+
+// MARK: Second-order rounding
+
+/// What an error of one input channel asks of the others: from `moments`, `[k, k]` symmetric, the second moments of a layer's inputs with
+/// something added to the diagonal, in the order in which channels are rounded, the last first. `moments` is overwritten (its upper triangle
+/// by its Cholesky factor); `feedback` `[k, k]` is the factor with rows divided by their diagonal element, zero below it. Only the upper
+/// triangle of `moments` is read. A matrix that is not positive definite is a bad argument.
+apus_result apus_rounding_feedback(double *moments, int64_t k, float *feedback);
+
+/// Bytes of scratch memory for `apus_round_rows`; 0 for sizes that are not taken.
+size_t apus_rounding_scratch(int64_t k);
+
+/// Integers `lowest...highest` (within -128...127) whose products with their scales act on a layer's inputs as nearly like the weights as
+/// rounding channel by channel gets.
+/// - order: `[k]`, the input channel that each row and column of `feedback` stands for.
+/// - block: neighbours in a row of `weight` that share a scale; scales `[rows, ceil(k / block)]`, weight and out `[rows, k]`.
+apus_result apus_round_rows(const float *feedback, const int32_t *order, int64_t k, int64_t block, int lowest, int highest,
+                            const float *weight, const float *scales, int64_t rows, int8_t *out, void *scratch);
 
 // MARK: Halves of a post-norm encoder layer
 
@@ -135,7 +156,7 @@ size_t apus_table_bytes(apus_format format, int64_t rows, int64_t width);
 /// Begins a table in `apus_table_bytes` bytes of 64-byte aligned memory: writes the header and zeroes the rest.
 apus_result apus_table_begin(apus_format format, int64_t rows, int64_t width, void *table);
 
-/// Converts and stores rows `first_row ..< first_row + rows`, `values` `[rows, width]`. In int8 a value that is not finite is a bad argument.
+/// Converts and stores rows `first_row ..< first_row + rows`, `values` `[rows, width]`. A value that is not finite is a bad argument.
 apus_result apus_table_pack_rows(void *table, int64_t first_row, int64_t rows, const float *values);
 
 /// Whether `bytes` bytes at `table` are a whole table; sets its sizes.
