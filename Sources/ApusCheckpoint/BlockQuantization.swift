@@ -32,6 +32,19 @@ package enum BlockQuantization {
     /// Of several scales the one with the smallest squared error; nil when a value is not finite. The value furthest from zero takes the
     /// side of the range that has a step more (-8 against 7), and a scale a little under what it asks for often serves the others better.
     private static func scale(of values: UnsafeBufferPointer<Float>) -> Float? {
+        guard let widest = widestScale(of: values) else { return nil }
+        guard widest != 0 else { return 0 }
+        var best = (scale: widest, error: Float.infinity)
+        for candidate in 0...candidates {
+            let scale = widest * (1 - Float(candidate) * candidateStep)
+            let error = self.error(of: values, scale) { _ in 1 }
+            if error < best.error { best = (scale, error) }
+        }
+        return best.scale
+    }
+
+    /// What puts the value furthest from zero at -8; 0 for values that are all as good as zero, nil when one is not finite.
+    private static func widestScale(of values: UnsafeBufferPointer<Float>) -> Float? {
         var extreme: Float = 0
         var sum: Float = 0
         for value in values {
@@ -40,21 +53,54 @@ package enum BlockQuantization {
         }
         guard extreme.isFinite, sum == 0 else { return nil }
         let widest = extreme / -zero
-        guard abs(widest) >= .leastNormalMagnitude else { return 0 }
-        var best = (scale: widest, error: Float.infinity)
-        for candidate in 0...candidates {
-            let scale = widest * (1 - Float(candidate) * candidateStep)
-            let inverse = 1 / scale
-            var error: Float = 0
-            for value in values {
-                let difference = value - step(value, inverse) * scale
-                error += difference * difference
-            }
-            if error < best.error { best = (scale, error) }
-        }
-        return best.scale
+        return abs(widest) >= .leastNormalMagnitude ? widest : 0
     }
 
+    @inline(__always)
+    private static func error(of values: UnsafeBufferPointer<Float>, _ scale: Float, _ weight: (Int) -> Float) -> Float {
+        let inverse = 1 / scale
+        var error: Float = 0
+        for index in values.indices {
+            let difference = values[index] - step(values[index], inverse) * scale
+            error += difference * difference * weight(index)
+        }
+        return error
+    }
+
+    /// The scales of a row's blocks with the smallest squared error, each element's counted by the importance of its column; nil when a value
+    /// is not finite. The search is wider than for a model that is quantised while somebody waits for it.
+    ///
+    /// - Parameter importance: one for each element of `row`, not negative.
+    package static func scales(of row: UnsafeBufferPointer<Float>, importance: UnsafeBufferPointer<Float>) -> [Float]? {
+        guard importance.count == row.count else { return nil }
+        var scales: [Float] = []
+        for start in stride(from: 0, to: row.count, by: blockSize) {
+            let range = start..<min(row.count, start + blockSize)
+            let values = UnsafeBufferPointer(rebasing: row[range])
+            let weights = UnsafeBufferPointer(rebasing: importance[range])
+            guard let widest = widestScale(of: values) else { return nil }
+            var best = (scale: widest, error: Float.infinity)
+            if widest != 0 {
+                for candidate in -wideCandidates...wideCandidates {
+                    let size = widest * (1 - Float(abs(candidate)) * candidateStep)
+                    let scale = candidate < 0 ? -size : size
+                    let error = self.error(of: values, scale) { weights[$0] }
+                    if error < best.error { best = (scale, error) }
+                }
+            }
+            scales.append(best.scale)
+        }
+        return scales
+    }
+
+    /// Integers in -8 … 7, two a byte, the first in the low nibble.
+    static func nibbles(_ integers: [Int8]) -> [UInt8] {
+        stride(from: 0, to: integers.count - 1, by: 2).map { index in
+            UInt8(truncatingIfNeeded: integers[index] &+ 8) & 15 | UInt8(truncatingIfNeeded: integers[index + 1] &+ 8) << 4
+        }
+    }
+
+    private static let wideCandidates = 11
     private static let candidates = 6
     private static let candidateStep: Float = 0.03
 

@@ -9,11 +9,19 @@ struct QuantizedWeights {
     /// What is quantised, in the order of the names.
     private let quantized: [EncoderConfiguration.RequiredTensor]
     private let copied: [TensorView]
+    /// By the name of the weight.
+    private let calibrated: [String: CalibratedLinear]
+    /// Biases that go with calibrated weights, by their own name.
+    private let biases: [String: [Float]]
     private let layout: SafetensorsLayout
 
+    /// - Parameter calibrated: what is written for linear layers in int4, by the name of the weight; the others are rounded to the nearest.
     /// - Throws: `.unsupportedModel` for matrices that the blocks of int4 do not divide.
-    init(_ encoder: EncoderConfiguration, _ weights: WeightStore, _ precision: Precision) throws(ApusError) {
+    init(
+        _ encoder: EncoderConfiguration, _ weights: WeightStore, _ precision: Precision, _ calibrated: [String: CalibratedLinear] = [:]
+    ) throws(ApusError) {
         self.weights = weights
+        self.calibrated = calibrated
         self.precision = precision
         quantized = encoder.requiredTensors.filter { $0.role != .other }.sorted { $0.name < $1.name }
         let names = Set(quantized.map(\.name))
@@ -22,8 +30,16 @@ struct QuantizedWeights {
             if let view = weights[name] { copied.append(view) }
         }
         self.copied = copied
-        var tensors = copied.map {
-            SafetensorsLayout.Tensor(name: $0.name, elementType: $0.elementType, shape: $0.shape, byteCount: $0.bytes.count)
+        var biases: [String: [Float]] = [:]
+        for (name, linear) in calibrated {
+            if let bias = linear.bias { biases[Self.biasName(name)] = bias }
+        }
+        self.biases = biases
+        var tensors = copied.map { view in
+            biases[view.name] == nil
+                ? SafetensorsLayout.Tensor(name: view.name, elementType: view.elementType, shape: view.shape, byteCount: view.bytes.count)
+                : SafetensorsLayout.Tensor(
+                    name: view.name, elementType: .float32, shape: view.shape, byteCount: view.count * MemoryLayout<Float>.stride)
         }
         for required in quantized {
             if precision == .int4, required.role == .linear, required.shape[1] % BlockQuantization.blockSize != 0 {
@@ -47,8 +63,16 @@ struct QuantizedWeights {
     /// - Throws: `.fileUnwritable`, and `.invalidCheckpoint` for weights that are not finite.
     func write(to path: String, progress: (_ done: Int, _ total: Int) -> Void) throws(ApusError) {
         let file = try NewFile(path: path)
-        try layout.header.withUnsafeBytes(throwing: { bytes throws(ApusError) in try file.write(bytes, at: 0) })
-        for view in copied { try file.write(view.bytes, at: layout.offsets[view.name] ?? 0) }
+        try file.write(layout.header, at: 0)
+        for view in copied {
+            let offset = layout.offsets[view.name] ?? 0
+            if let bias = biases[view.name] {
+                guard bias.count == view.count else { throw Self.mismatch(view.name) }
+                try file.write(bias, at: offset)
+            } else {
+                try file.write(view.bytes, at: offset)
+            }
+        }
         let total = quantized.reduce(0) { $0 + $1.shape.reduce(1, *) }
         var done = 0
         progress(done, total)
@@ -57,7 +81,14 @@ struct QuantizedWeights {
                 let scales = layout.offsets[required.name + WeightStore.scaleEnding]
             else { continue }
             let scaleSize = MemoryLayout<Float>.stride
-            if precision == .int4, required.role == .linear {
+            if let linear = calibrated[required.name], precision == .int4 {
+                let blocks = matrix.rows * BlockQuantization.blocks(matrix.columns)
+                guard linear.scales.count == blocks, linear.nibbles.count == blocks * BlockQuantization.blockBytes else {
+                    throw Self.mismatch(required.name)
+                }
+                try file.write(linear.nibbles, at: values)
+                try file.write(linear.scales, at: scales)
+            } else if precision == .int4, required.role == .linear {
                 let blocks = BlockQuantization.blocks(matrix.columns)
                 try matrix.readBlocks { first, nibbles, blockScales throws(ApusError) in
                     try file.write(UnsafeRawBufferPointer(nibbles), at: values + first * blocks * BlockQuantization.blockBytes)
@@ -76,20 +107,29 @@ struct QuantizedWeights {
         try file.finish()
     }
 
+    private static func biasName(_ weight: String) -> String {
+        let ending = "weight"
+        return weight.hasSuffix(ending) ? weight.dropLast(ending.count) + "bias" : weight + ".bias"
+    }
+
+    private static func mismatch(_ name: String) -> ApusError {
+        ApusError(.invalidCheckpoint, "what was rounded for its inputs has another shape than the tensor", place: name)
+    }
+
     /// Writes a JSON document.
     static func write(_ value: JSONValue, to path: String) throws(ApusError) {
         var json = JSONWriter()
         json.value(value)
         let file = try NewFile(path: path)
-        try (json.bytes + [UInt8(ascii: "\n")]).withUnsafeBytes(throwing: { bytes throws(ApusError) in try file.write(bytes, at: 0) })
+        try file.write(json.bytes + [UInt8(ascii: "\n")], at: 0)
         try file.finish()
     }
 }
 
-extension Array<UInt8> {
-    /// `withUnsafeBytes` for bodies that throw `ApusError`: the standard one erases the type.
-    fileprivate func withUnsafeBytes(throwing body: (UnsafeRawBufferPointer) throws(ApusError) -> Void) throws(ApusError) {
-        let result = withUnsafeBytes { bytes in Result { () throws(ApusError) in try body(bytes) } }
+extension NewFile {
+    /// Writes the bytes of an array: `withUnsafeBytes` erases the type of errors, a `Result` does not.
+    fileprivate func write<Element: BitwiseCopyable>(_ values: [Element], at offset: Int) throws(ApusError) {
+        let result = values.withUnsafeBytes { bytes in Result { () throws(ApusError) in try write(bytes, at: offset) } }
         try result.get()
     }
 }

@@ -33,12 +33,7 @@ package enum EncoderGraph {
         let slice = slice ?? .whole(layerCount: encoder.layers)
         let shard = try encoder.shard(slice, form)
         var writer = GraphWriter(form)
-        let family: any EncoderFamily =
-            switch encoder.family {
-            case .bert, .roberta, .xlmRoberta: BERTFamily(encoder: encoder, weights: weights)
-            case .distilBert: DistilBERTFamily(encoder: encoder, weights: weights)
-            case .mpnet: MPNetFamily(encoder: encoder, weights: weights)
-            }
+        let family = family(encoder, weights)
         var hidden =
             slice.hasEmbeddings ? try family.embeddings(&writer) : writer.hiddenStates(width: encoder.hiddenSize)
         if !slice.layers.isEmpty {
@@ -61,6 +56,14 @@ package enum EncoderGraph {
             writer.output(widened, named: hiddenOutput, .float32, [.symbolic("T"), .fixed(encoder.hiddenSize)])
         }
         return writer.graph
+    }
+
+    static func family(_ encoder: EncoderConfiguration, _ weights: WeightStore) -> any EncoderFamily {
+        switch encoder.family {
+        case .bert, .roberta, .xlmRoberta: BERTFamily(encoder: encoder, weights: weights)
+        case .distilBert: DistilBERTFamily(encoder: encoder, weights: weights)
+        case .mpnet: MPNetFamily(encoder: encoder, weights: weights)
+        }
     }
 
     /// What the family's inputs count from.

@@ -2,6 +2,7 @@ import ApusErrors
 package import ApusExecution
 package import ApusJSON
 import ApusTensor
+import CApusKernels
 import Crypto
 import Foundation
 
@@ -33,7 +34,7 @@ package struct PrecisionStore: Sendable {
         }
 
         fileprivate var name: String {
-            let text = [files, device, driver, engine, features].joined(separator: "\u{0}")
+            let text = [files, device, driver, engine, features, "kernels \(apus_kernels_version())"].joined(separator: "\u{0}")
             let digest = SHA256.hash(data: Data(text.utf8)).prefix(12).map { String(format: "%02x", $0) }.joined()
             return "\(weights.prefix(16))-\(digest)"
         }
@@ -41,7 +42,7 @@ package struct PrecisionStore: Sendable {
 
     /// Nil when no folder can be written: nothing is remembered then.
     package let directory: String?
-    /// Changes when the sample, the graphs, the kernels or the way of measuring do.
+    /// Changes when the sample, the graphs or the way of measuring do.
     private static let version = 1
     private static let mostBytes = 1 << 16
 

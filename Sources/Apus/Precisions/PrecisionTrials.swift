@@ -1,4 +1,4 @@
-import ApusCheckpoint
+package import ApusCheckpoint
 import ApusDevices
 import ApusEmbeddings
 package import ApusErrors
@@ -64,6 +64,24 @@ package struct PrecisionTrials: Sendable {
         return try PrecisionChoice(candidates, asked: precision, request, on: device.id, model: subject.checkpoint.name)
     }
 
+    /// The lowest cosine of `copy`, a quantised checkpoint of `subject`'s model, to that model's plain fp32 graph, over the built-in sample.
+    /// Throws what loading and running throw.
+    package func cosine(
+        of copy: Checkpoint, to subject: PrecisionSubject, _ form: NetworkForm, on member: FleetPlan.Member
+    ) async throws(ApusError) -> Double {
+        let trial = try await trial(subject, member)
+        return try await source.withExecutor(member.settings) { executor throws(ApusError) in
+            try await trial.cosine(of: copy, form, on: executor, optimization)
+        }
+    }
+
+    private func trial(_ subject: PrecisionSubject, _ member: FleetPlan.Member) async throws(ApusError) -> PrecisionTrial {
+        try await PrecisionTrial(subject, onCPU: PrecisionDevice(member, features: features).computesOnCPU) { body throws(ApusError) in
+            let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
+            return try await source.withExecutor(settings) { executor throws(ApusError) in try await body(executor) }
+        }
+    }
+
     private func key(_ member: FleetPlan.Member, _ subject: PrecisionSubject) -> PrecisionStore.Key {
         let settings = member.settings
         let helpers = settings.helpers > 0 ? "+\(settings.helpers)" : ""
@@ -78,11 +96,7 @@ package struct PrecisionTrials: Sendable {
     private func measure(
         _ forms: [NetworkForm], _ subject: PrecisionSubject, _ member: FleetPlan.Member, _ key: PrecisionStore.Key
     ) async throws(ApusError) -> [PrecisionChoice.Candidate] {
-        let trial = try await PrecisionTrial(subject, onCPU: PrecisionDevice(member, features: features).computesOnCPU) {
-            body throws(ApusError) in
-            let settings = ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary)
-            return try await source.withExecutor(settings) { executor throws(ApusError) in try await body(executor) }
-        }
+        let trial = try await trial(subject, member)
         var candidates: [NetworkForm: PrecisionChoice.Candidate] = [:]
         var isLasting = true
         // Forwards, then backwards: a machine that becomes slower meanwhile is no disadvantage to those that come last.
