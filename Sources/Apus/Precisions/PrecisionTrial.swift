@@ -60,6 +60,21 @@ struct PrecisionTrial: Sendable {
         return PrecisionChoice.Figures(cosine: cosine, shortTokensPerSecond: speeds[0], longTokensPerSecond: speeds[1])
     }
 
+    /// The lowest cosine of `copy`, another checkpoint of the same model, to the plain graph. Throws what loading and running throw.
+    func cosine(
+        of copy: Checkpoint, _ form: NetworkForm, on executor: any Executor, _ optimization: LoadRequest.Optimization
+    ) async throws(ApusError) -> Double {
+        let encoder = try await SentenceEncoder.load(copy, onto: executor, form: form, optimization: optimization)
+        let (subject, answer) = (subject, answer)
+        let cosine = try await executor.prepare { () throws(ApusError) in
+            try answer.lowestCosine(encoder, subject.tokenizer, maxTokens: subject.checkpoint.maxTokens, of: KnownAnswer.sample)
+        }
+        guard let cosine else {
+            throw ApusError(.wrongAnswer, "the copy gives vectors that cannot be compared with the model's", place: copy.name)
+        }
+        return cosine
+    }
+
     /// The texts over and over until the batch has about so many tokens.
     private static func batch(
         _ texts: [String], _ subject: PrecisionSubject, upTo longest: Int, tokens: Int
