@@ -174,7 +174,7 @@ let package = Package(
                 "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph", "ApusScheduling",
                 "ApusTokenizers", .nioConcurrencyHelpers,
             ]),
-        tests("Apus", ["Apus", "ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusFleet", "ApusSimulation"]),
+        tests("Apus", ["Apus", "ApusErrors", "ApusTensor", "ApusBatching", "ApusExecution", "ApusDevices", "ApusFleet", "ApusSimulation"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
         tests("ApusConfiguration", ["ApusErrors", "ApusPlacement", "ApusTensor", "ApusConfiguration"]),
         .executableTarget(
