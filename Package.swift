@@ -94,14 +94,14 @@ let package = Package(
             "Apus",
             [
                 "ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
-                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusPlacement", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusWorkers",
+                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusParallel", "ApusPlacement", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusWorkers",
                 "CApusKernels",
                 .crypto, .logging,
                 .nioConcurrencyHelpers,
             ]),
         room(
             "ApusFleet",
-            ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", .logging, .nioConcurrencyHelpers]),
+            ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusPlacement", .logging, .metrics, .nioConcurrencyHelpers]),
         room("ApusService", ["ApusErrors", "ApusJSON", "ApusTensor", .crypto, .metrics, .nioConcurrencyHelpers]),
         room(
             "ApusHTTP",
@@ -184,7 +184,7 @@ let package = Package(
         tests("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph"]),
         tests(
             "ApusFleet",
-            ["ApusErrors", "ApusTensor", "ApusDevices", "ApusExecution", "ApusFleet", .logging, .nioConcurrencyHelpers]),
+            ["ApusErrors", "ApusTensor", "ApusDevices", "ApusExecution", "ApusFleet", "ApusPlacement", .logging, .nioConcurrencyHelpers]),
         tests(
             "ApusHTTP",
             ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioCore, .nioPosix, .serviceLifecycle]),

@@ -37,6 +37,7 @@ extension EngineRoom {
             }
             return ServedForm(file: file.precision, floor: request.floor)
         }
+        if let form = try shardForm(precision, floor: request.floor, on: device.kind, name) { return form }
         do throws(ApusError) {
             return ServedForm(try await trials.choice(for: subject, on: member, request))
         } catch {

@@ -27,6 +27,8 @@ package final class EngineRoom: Sendable {
     let lanes = LaneBook()
     let ceilings: BatchCeilings
     let members: [FleetPlan.Member]
+    /// How devices share models; nil where each device holds whole ones.
+    let parallel: ParallelPlan?
     let trials: PrecisionTrials
     private let source: any ExecutorSource
     private let answers: KnownAnswerStore
@@ -46,6 +48,7 @@ package final class EngineRoom: Sendable {
         metrics = DeviceMetrics()
         let plan = if let plan { plan } else { try FleetPlan.wholeCPU(engineLibrary: library) }
         members = plan.members
+        parallel = plan.parallel
         trials = PrecisionTrials(installation: installation, engineLibrary: library, execution: execution, optimization: optimization)
         memory = DeviceMemoryBook(plan)
         // Out of memory by injection says nothing about the device.
@@ -116,7 +119,8 @@ package final class EngineRoom: Sendable {
         }
         let metrics = BatchMetrics(model: name)
         let recipe = EncoderRecipe(
-            checkpoint: checkpoint, tokenizer: tokenizer, answer: answer, optimization: optimization, forms: forms, dimensions: dimensions)
+            checkpoint: checkpoint, tokenizer: tokenizer, answer: answer, optimization: optimization, forms: forms, dimensions: dimensions,
+            cuts: try cuts(of: checkpoint, segments, only: device))
         let choices = SegmentChoices()
         let scheduler: BatchScheduler<SentenceEncoder> = scheduler(
             name, policy, weight: weight, metrics: metrics, weights: weights) { choices.label(recipe.served(on: $0), on: $0) }

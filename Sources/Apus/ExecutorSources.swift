@@ -3,8 +3,10 @@ import ApusErrors
 import ApusExecution
 import ApusFleet
 import ApusGraph
+import ApusParallel
 import ApusRuntime
 import ApusSimulation
+import ApusTensor
 import ApusWorkers
 import Foundation
 
@@ -22,21 +24,29 @@ struct InProcessSource: ExecutorSource {
     let engineLibrary: String
 
     func executor(
-        _ settings: ExecutorSettings, faults: (any FaultInjector)?,
+        _ settings: ExecutorSettings, faults: [DeviceID: any FaultInjector],
         onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor {
         var settings = settings
         settings.onlyVisibleUUID = nil
         let own = settings
-        let executor = try await BlockingWork.run { () throws(ApusError) in
-            try InProcessExecutor(own, graphs: CheckpointGraphs())
+        return try await BlockingWork.run { () throws(ApusError) in
+            guard own.group != nil else { return try Self.executor(own, faults) }
+            return try GroupExecutor.assemble(own) { member throws(ApusError) in try Self.executor(member, faults) }
         }
-        guard let schedule = faults as? ChaosSchedule else { return executor }
+    }
+
+    private static func executor(
+        _ settings: ExecutorSettings, _ faults: [DeviceID: any FaultInjector]
+    ) throws(ApusError) -> any Executor {
+        let executor = try InProcessExecutor(settings, graphs: CheckpointGraphs())
+        guard let schedule = faults[settings.device] as? ChaosSchedule else { return executor }
         return try FaultingExecutor(executor, schedule, clock: ApusSimulation.MonotonicClock())
     }
 
     func identity(of executor: any Executor) -> ExecutorIdentity? {
-        let executor = (executor as? FaultingExecutor)?.executor ?? executor
+        let member = (executor as? GroupExecutor)?.members.first?.first ?? executor
+        let executor = (member as? FaultingExecutor)?.executor ?? member
         return (executor as? InProcessExecutor).map { ExecutorIdentity(pid: getpid(), engineVersion: $0.engineVersion) }
     }
 }
@@ -49,14 +59,15 @@ struct WorkerSource: ExecutorSource {
     private static let acceleratorDeadline = Duration.seconds(60)
 
     func executor(
-        _ settings: ExecutorSettings, faults: (any FaultInjector)?,
+        _ settings: ExecutorSettings, faults: [DeviceID: any FaultInjector],
         onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor {
         let environment = settings.onlyVisibleUUID.map { ["CUDA_VISIBLE_DEVICES": $0] } ?? [:]
-        var options = WorkerOptions(executable: executable, environment: environment, faults: faults) { death in
+        let devices = settings.group?.devices.flatMap(\.self) ?? [settings.device]
+        var options = WorkerOptions(executable: executable, environment: environment, faults: devices.map { faults[$0] }) { death in
             if let cause = death.cause { onDeath(cause, death.description) }
         }
-        if settings.device.kind.isAccelerator { options.spawnDeadline = Self.acceleratorDeadline }
+        if devices.contains(where: { $0.kind.isAccelerator }) { options.spawnDeadline = Self.acceleratorDeadline }
         return try await WorkerExecutor.spawn(settings, options: options)
     }
 

@@ -37,6 +37,8 @@ extension DeviceDescription.State {
         self =
             if device.isServing {
                 .serving
+            } else if device.isResting {
+                .standby
             } else if device.role != .intended, device.isReady || device.stage == .healthy {
                 .standby
             } else {

@@ -81,7 +81,7 @@ final class LoadedModels: ModelCatalog {
     }
 
     var readiness: [ModelReadiness] {
-        let devices = room.fleet.status().devices.filter { $0.role == .intended || $0.isServing }
+        let devices = room.fleet.status().devices.filter { ($0.role == .intended || $0.isServing) && $0.isUnit }
         return plan.flatMap { model in devices.map { readiness(of: model.id, on: $0) } }
     }
 

@@ -49,6 +49,8 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Devices to serve on: auto, cpu, cpu:2 (two logical CPU devices), cuda:0,1.")
     var devices: String?
 
+    @OptionGroup var parallel: ParallelOptions
+
     @Flag(help: "Compute in this process instead of one worker process for each device.")
     var inProcess = false
 
@@ -78,7 +80,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let offload { options.append(ConfigurationOption("--offload", sets: "offload", to: [offload.rawValue])) }
         if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
         if inProcess { options.append(ConfigurationOption("--in-process", sets: "devices.in_process", to: ["true"])) }
-        return options
+        return options + parallel.options
     }
 
     func run() async throws {

@@ -22,7 +22,8 @@ struct ServedDevices: DeviceCatalog {
             service: standing(status),
             fallbackRate: status.fallbackRate, uptimeSeconds: status.uptimeSeconds, uptimePercent: status.servingShare.map { $0 * 100 },
             averageLatencyMilliseconds: status.averageSeconds.map { $0 * 1000 }, textsPerSecond: status.sequencesPerSecond,
-            engine: status.devices.compactMap(\.identity?.engineVersion).first.map { "ONNX Runtime \($0)" })
+            engine: status.devices.compactMap(\.identity?.engineVersion).first.map { "ONNX Runtime \($0)" },
+            plan: status.plan.map { PlanDescription($0, uptimeSeconds: status.uptimeSeconds) })
     }
 
     var standing: ServiceStanding { standing(fleet.status()) }
@@ -71,7 +72,7 @@ struct ServedDevices: DeviceCatalog {
         var description = DeviceDescription(device)
         description.memory?.promisedBytes = memory.accounts[device.device]?.taken
         description.memory?.workerBytes = device.identity.flatMap { ProcessMemory.proportionalBytes(of: $0.pid) }
-        description.models = models.served(on: device.device)
+        description.models = models.served(on: device.lead ?? device.device)
         return description
     }
 }

@@ -59,6 +59,5 @@ extension ConfigurationSchema {
     private static let strategies: [String: ParallelWishes.Strategy] = [
         "data_parallel": .dataParallel, "model_parallel": .pipeline, "pipeline_parallel": .pipeline, "tensor_parallel": .tensor,
     ]
-    private static let planned = ConfigurationKey.Effect.none(
-        "`apus plan` heeds it, and in a server every device holds whole models, which share the work")
+    private static let planned = ConfigurationKey.Effect.applies
 }

@@ -18,17 +18,20 @@ package struct SentenceEncoder: Sendable {
     /// Loads the network of `checkpoint` onto `executor`. `form` applies to checkpoints whose graph Apus writes itself,
     /// `optimization` to all.
     ///
-    /// - Parameter segmentation: how the network is cut; nil for not at all. Throws `unsupported_plan` for one that came as a file.
+    /// - Parameters:
+    ///   - segmentation: how the network is cut; nil for not at all. Throws `unsupported_plan` for one that came as a file.
+    ///   - stages: layers of each stage, for a group of devices; empty for one device.
     package static func load(
         _ checkpoint: Checkpoint, onto executor: any Executor, form: NetworkForm = .fusedFP32,
-        optimization: LoadRequest.Optimization = .all, segmentation: Segmentation? = nil
+        optimization: LoadRequest.Optimization = .all, segmentation: Segmentation? = nil, stages: [Range<Int>] = []
     ) async throws(ApusError) -> SentenceEncoder {
         switch checkpoint.source {
         case .encoder(let configuration, _):
             let part = segmentation.map { CheckpointPart.segmented(form, $0) } ?? .network(form)
             let model = try await executor.load(
                 LoadRequest(
-                    name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, part), optimization: optimization))
+                    name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, part), optimization: optimization,
+                    stages: stages))
             return try SentenceEncoder(
                 Self.dimensions(of: model.outputs.first, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
         case .onnx(let file):

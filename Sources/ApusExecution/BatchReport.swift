@@ -31,8 +31,11 @@ package struct BatchReport: Sendable, Equatable {
     package var sequences: Int
     package var tokens: Int
     package var seconds: Double
+    /// Of a group that failed, the device that did; nil where that is not known, and for devices that are no group.
+    package var culprit: DeviceID?
 
-    package init(device: DeviceID, result: Result, sequences: Int, tokens: Int, seconds: Double) {
+    package init(device: DeviceID, result: Result, sequences: Int, tokens: Int, seconds: Double, culprit: DeviceID? = nil) {
+        self.culprit = culprit
         self.device = device
         self.result = result
         self.sequences = sequences

@@ -1,4 +1,5 @@
 package import ApusErrors
+package import ApusTensor
 
 /// How a step or a load failed, as far as the device is concerned. Told by the error's code alone.
 package enum DeviceFailure: String, Sendable, CaseIterable {
@@ -36,4 +37,11 @@ extension ApusError.Code {
 extension ApusError {
     /// What this error says about the device; nil for errors that say nothing (bad input, deadlines).
     package var deviceFailure: DeviceFailure? { DeviceFailure(rawValue: code.rawValue) }
+
+    /// The device of a group that failed so; nil where that is not known. The end of a worker's process is told of the device whose name the
+    /// group goes by, and says nothing about it; that it was lost only a device itself can tell.
+    package func culprit(inGroupOf lead: DeviceID) -> DeviceID? {
+        guard let device = place.flatMap({ DeviceID($0) }) else { return nil }
+        return device != lead || deviceFailure == .lost ? device : nil
+    }
 }

@@ -7,6 +7,8 @@ package import ApusTensor
 /// the order given, so that no call here ever blocks a thread of Swift's cooperative pool and models share the lanes.
 package protocol Executor: AnyObject, Sendable {
     var device: DeviceID { get }
+    /// The devices of a group; nil for an executor of one device.
+    var group: GroupShape? { get }
     /// How many steps can run at the same time.
     var laneCount: Int { get }
 
@@ -42,6 +44,8 @@ package protocol Executor: AnyObject, Sendable {
 }
 
 extension Executor {
+    package var group: GroupShape? { nil }
+
     package func groupState() async throws(ApusError) -> GroupState? { nil }
 
     /// For devices without an engine, which have nothing to take down.

@@ -6,7 +6,7 @@ extension ExecutorSource {
     package func withExecutor<Value: Sendable>(
         _ settings: ExecutorSettings, _ body: (any Executor) async throws(ApusError) -> Value
     ) async throws(ApusError) -> Value {
-        let executor = try await executor(settings, faults: nil) { _, _ in }
+        let executor = try await executor(settings, faults: [:]) { _, _ in }
         let result: Result<Value, ApusError>
         do throws(ApusError) {
             result = .success(try await body(executor))

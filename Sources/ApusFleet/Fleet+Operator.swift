@@ -58,8 +58,15 @@ extension Fleet {
     private func lookAtMemory(of device: DeviceID, _ worker: Int, _ executor: any Executor) async {
         let memory = try? await executor.memory()
         let now = now
-        let isCurrent = state.withLockedValue { $0.memoryAnswered(memory, device, worker: worker, now: now) }
-        if isCurrent, let memory { metrics.counted(memory, of: device) }
+        let group = try? await executor.groupState()
+        let isCurrent = state.withLockedValue { state in
+            guard state.memoryAnswered(memory, device, worker: worker, now: now) else { return false }
+            if let group { state.groupAnswered(group, device) }
+            return true
+        }
+        guard isCurrent, let memory else { return }
+        guard let group else { return metrics.counted(memory, of: device) }
+        for member in group.stages.joined() { metrics.counted(member.memory, of: member.device) }
     }
 
     private func running(_ device: DeviceID) throws(ApusError) -> (worker: Int, executor: any Executor) {

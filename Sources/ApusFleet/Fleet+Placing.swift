@@ -50,7 +50,10 @@ extension Fleet {
     private func hasNoFitDevice(_ devices: Set<DeviceID>, for model: any FleetModel) -> Bool {
         guard !devices.isEmpty else { return false }
         return state.withLockedValue { state in
-            state.devices(for: model.assignedDevice).allSatisfy { devices.contains($0) || state.units[$0]?.member.role == .standby }
+            state.devices(for: model.assignedDevice).allSatisfy { device in
+                guard let unit = state.units[device] else { return true }
+                return devices.contains(device) || unit.member.role == .standby || !unit.duty.mayServe
+            }
         }
     }
 

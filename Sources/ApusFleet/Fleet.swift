@@ -11,6 +11,8 @@ package final class Fleet: Sendable {
     private let source: any ExecutorSource
     let logger: Logger
     let metrics: DeviceMetrics
+    /// Nil where every device serves by itself.
+    let planMetrics: PlanMetrics?
     let state: NIOLockedValueBox<FleetState>
     private let models = NIOLockedValueBox<[any FleetModel]>([])
     private let toldCapacities = NIOLockedValueBox<[ObjectIdentifier: Double]>([:])
@@ -29,6 +31,7 @@ package final class Fleet: Sendable {
         self.logger = logger
         self.metrics = metrics
         state = NIOLockedValueBox(FleetState(plan))
+        planMetrics = plan.parallel.map { PlanMetrics($0.wished) }
         for member in plan.members { metrics.found(member.info) }
     }
 
@@ -130,6 +133,8 @@ package final class Fleet: Sendable {
         }
         carryOut()
         lookAtMemory()
+        scale(now: now)
+        tellPlan()
         if nobodyServes { for model in models.withLockedValue({ $0 }) { model.expireWaiting() } }
     }
 }
@@ -152,7 +157,7 @@ extension Fleet: BatchObserver {
 
 extension Fleet {
     /// Carries out what was decided, in the order of the decisions, on whichever thread comes first.
-    private func carryOut() {
+    func carryOut() {
         var effects = state.withLockedValue { $0.takeEffects(continuing: false) }
         guard !effects.isEmpty else { return }
         while !effects.isEmpty {
@@ -184,6 +189,8 @@ extension Fleet {
             Task { await executor.shutdown() }
         case .forget(let executor):
             for model in models { model.unload(from: executor) }
+        case .handOver(let executor):
+            Task { await handOver(executor) }
         case .prove(let device, let worker, let times):
             Task { await prove(device, worker, times) }
         case .open(let executor, let share, let fallback):
@@ -211,6 +218,7 @@ extension Fleet {
         case .began(let device): state.withLockedValue { $0.units[device]?.member.faults }?.beganServing()
         case .recovered(let device, let seconds): metrics.recovered(device, seconds: seconds)
         case .retired(let device): metrics.removed(device)
+        case .planned(let step): planned(step)
         }
     }
 
@@ -232,16 +240,17 @@ extension Fleet {
     }
 
     private func startWorker(_ device: DeviceID, _ worker: Int) async {
-        guard let member = state.withLockedValue({ $0.units[device]?.member }) else { return }
+        guard let order = state.withLockedValue({ $0.order(for: device, worker) }) else { return }
+        let faults = Dictionary(order.faults.map { ($0.0, $0.1.injector) }) { first, _ in first }
         var isRunning = false
         do throws(ApusError) {
-            let executor = try await source.executor(member.settings, faults: member.faults?.injector) { [weak self] cause, text in
+            let executor = try await source.executor(order.settings, faults: faults) { [weak self] cause, text in
                 self?.died(device, worker, cause, text)
             }
             let process = source.identity(of: executor)?.pid
             guard state.withLockedValue({ $0.started(executor, on: device, worker: worker, process: process) }) else { return await executor.shutdown() }
             isRunning = true
-            try await loadAll(executor)
+            if order.hasModels { try await loadAll(executor) }
             handle(device, .workerReady(worker: worker))
         } catch {
             // Somebody outside ended it, which is no fault of the device. A worker that had been handed over tells of its end by itself.
@@ -284,13 +293,25 @@ extension Fleet {
 
     private func prove(_ device: DeviceID, _ worker: Int, _ times: Int) async {
         for _ in 0..<times {
-            guard let running = state.withLockedValue({ $0.units[device]?.executor }), running.worker == worker else { return }
-            guard let answer = await proveOnce(running.executor) else { return }
+            guard let running = state.withLockedValue({ $0.running(device, worker) }) else { return }
+            guard let answer = running.hasModels ? await proveOnce(running.executor) : await lookOnce(running.executor) else { return }
             metrics.knownAnswer(answer, on: device)
             let now = now
             state.withLockedValue { $0.answered(device, worker: worker, answer, now: now) }
             carryOut()
             if answer != .right { return }
+        }
+    }
+
+    /// Whether a device works that no model is loaded on. Nil as for ``proveOnce(_:)``.
+    private func lookOnce(_ executor: any Executor) async -> KnownAnswer? {
+        do throws(ApusError) {
+            _ = try await executor.memory()
+            return .right
+        } catch {
+            if error.deviceFailure == .killed || error.deviceFailure == .unavailable { return nil }
+            logger.error("\(executor.device) does not answer: \(error)")
+            return .failed
         }
     }
 

@@ -28,6 +28,8 @@ package protocol FleetModel: AnyObject, Sendable {
     func refuse(with error: ApusError)
     /// Answers those whose deadline passed while nothing ran.
     func expireWaiting()
+    /// Seconds until what comes now would start; nil before the first batch, and while nothing serves.
+    var queuedSeconds: Double? { get }
 
     /// Takes no new work and returns when what was accepted is answered. Nothing is loaded afterwards.
     func retire() async
@@ -35,5 +37,6 @@ package protocol FleetModel: AnyObject, Sendable {
 
 extension FleetModel {
     package func retire() async {}
+    package var queuedSeconds: Double? { nil }
     package var assignedDevice: DeviceID? { nil }
 }

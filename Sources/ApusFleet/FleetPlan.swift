@@ -1,7 +1,8 @@
 package import ApusDevices
 package import ApusErrors
 package import ApusExecution
-import ApusTensor
+import ApusPlacement
+package import ApusTensor
 
 /// Which devices a fleet has and how it treats them.
 package struct FleetPlan: Sendable {
@@ -21,12 +22,16 @@ package struct FleetPlan: Sendable {
     }
 
     package let members: [Member]
+    /// Which devices share a model; nil where each device serves by itself.
+    package let parallel: ParallelPlan?
     package let policy: RecoveryPolicy
     /// How long nothing serves before a stand-in is started, or requests are refused where none may be.
     package let patience: Duration
 
-    /// Throws `invalid_value` unless there is a device that is meant to serve, and each device comes once.
-    package init(_ members: [Member], policy: RecoveryPolicy = .standard, patience: Duration = .seconds(3)) throws(ApusError) {
+    /// Throws `invalid_value` unless there is a device that is meant to serve, each device comes once, and the plan is one of these devices.
+    package init(
+        _ members: [Member], policy: RecoveryPolicy = .standard, patience: Duration = .seconds(3), parallel: ParallelPlan? = nil
+    ) throws(ApusError) {
         guard members.contains(where: { $0.role == .intended }) else {
             throw ApusError(.invalidValue, "no device is meant to serve")
         }
@@ -34,7 +39,11 @@ package struct FleetPlan: Sendable {
         if let twice = devices.first(where: { device in devices.filter { $0 == device }.count > 1 }) {
             throw ApusError(.invalidValue, "the device \(twice) is named twice")
         }
+        if let stranger = parallel?.wished.devices.first(where: { !devices.contains($0) }) {
+            throw ApusError(.invalidValue, "the plan has the device \(stranger), which the fleet has not")
+        }
         self.members = members
+        self.parallel = parallel
         self.policy = policy
         self.patience = patience
     }
@@ -61,8 +70,10 @@ package struct DeviceFaults: Sendable {
 /// Makes the executors that a fleet runs on: in this process or in workers.
 package protocol ExecutorSource: Sendable {
     /// Starts an executor. `onDeath` is called once if it ends otherwise than by its shutdown, with what is to be told about it.
+    ///
+    /// - Parameter faults: the failures that its device, or each device of its group, is to have on purpose.
     func executor(
-        _ settings: ExecutorSettings, faults: (any FaultInjector)?,
+        _ settings: ExecutorSettings, faults: [DeviceID: any FaultInjector],
         onDeath: @escaping @Sendable (WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor
 

@@ -29,7 +29,7 @@ extension FleetState {
     func canStillServe(on devices: Set<DeviceID>) -> Bool {
         guard !isStopping else { return false }
         return order.contains { device in
-            guard devices.contains(device), let unit = units[device] else { return false }
+            guard devices.contains(device), let unit = units[device], unit.duty.mayServe else { return false }
             return unit.recovery.isServing || (unit.recovery.fallback != .permanent && startFailures[device] == nil)
         }
     }
@@ -41,7 +41,8 @@ extension FleetState {
     ///   - open: the devices that the model takes work on.
     func capacity(for assigned: DeviceID?, on open: Set<DeviceID>) -> Double {
         let assigned = assigned.flatMap { units[$0] == nil ? nil : $0 }
-        let members = order.compactMap { units[$0]?.standing }
+        if let share = plannedCapacity(on: open) { return share }
+        let members = standings
         let serving = members.filter { units[$0.device]?.opened != nil && open.contains($0.device) }
         return remedies.capacity(serving, members.filter { $0.role == .intended && (assigned ?? $0.device) == $0.device })
     }

@@ -1,6 +1,7 @@
 import ApusDevices
 import ApusErrors
 import ApusExecution
+import ApusPlacement
 import ApusTensor
 
 /// What is to be done outside the lock, in order.
@@ -9,6 +10,8 @@ enum FleetEffect: Sendable {
     case kill(any Executor)
     /// It ended by itself: nothing of it is to be kept.
     case forget(any Executor)
+    /// Others have taken its work over: what it runs is finished first.
+    case handOver(any Executor)
     case prove(DeviceID, worker: Int, times: Int)
     case open(any Executor, share: Double, fallback: FallbackStage)
     case close(DeviceID)
@@ -24,12 +27,16 @@ enum FleetEffect: Sendable {
     case recovered(DeviceID, seconds: Double)
     /// A stand-in that is not needed: it is not missed.
     case retired(DeviceID)
+    case planned(PlanStep)
 }
 
 /// All devices of a fleet and what was decided about them. Pure: the effects are ``Fleet``'s.
 struct FleetState: Sendable {
     struct Unit: Sendable {
         let member: FleetPlan.Member
+        /// Those of the device, or of the group that it leads.
+        var settings: ExecutorSettings
+        var duty = Duty.alone
         var recovery: DeviceRecovery
         var judge = HealthJudge()
         /// The worker's number and executor, once it has been started.
@@ -45,24 +52,49 @@ struct FleetState: Sendable {
         var rate: Double?
         /// What the models were last told; nil while the device takes no work.
         var opened: (share: Double, fallback: FallbackStage)?
+        /// Which device of a group failed, and how, as far as batches told.
+        var culprit: (device: DeviceID, failure: DeviceFailure)?
+        /// Whether it takes no more work and is to make room once it has none.
+        var isDraining = false
+        /// Since when it has served, nanoseconds; nil while it does not.
+        var servesSince: Int?
+        /// What the devices of a group had done when that was last asked, and of late.
+        var group: (latest: GroupState, recent: GroupState)?
+
+        init(_ member: FleetPlan.Member, _ recovery: DeviceRecovery) {
+            self.member = member
+            settings = member.settings
+            self.recovery = recovery
+            info = member.info
+        }
 
         var share: Double { recovery.weight * recovery.batchShare }
 
-        var standing: FleetRecovery.Member { .init(recovery, member.role, rate: rate) }
     }
 
-    private(set) var units: [DeviceID: Unit]
+    var units: [DeviceID: Unit]
     let order: [DeviceID]
     let remedies: FleetRecovery
     var fallback: RecoveryPolicy.Fallback { remedies.fallback }
-    private(set) var plan: RemedyPlan
-    private(set) var isStopping = false
+    var plan: RemedyPlan
+    var isStopping = false
+    /// Decides what serves what together; nil where every device serves by itself.
+    var keeper: PlanKeeper?
+    /// Units that are made ready beside the one that serves under the name of the same device, and take its place once they are.
+    var successors: [DeviceID: Unit] = [:]
+    /// What devices of groups did when they were by themselves.
+    var own: [DeviceID: DeviceRecovery] = [:]
+    let policy: RecoveryPolicy
+    /// Decides how many replicas there are; nil where their number stays.
+    var scaling: ReplicaScaling?
+    /// When the scaling was last asked, nanoseconds, and how many seconds replicas had been busy by then.
+    var scaledAt: (time: Int, busy: Double) = (0, 0)
     private(set) var servingTime = ServingTime()
     /// What kept devices from starting at their last try.
     private(set) var startFailures: [DeviceID: ApusError] = [:]
     /// Devices whose workers the system has had no room for since they last started.
     private var starved: Set<DeviceID> = []
-    private var effects: [FleetEffect] = []
+    var effects: [FleetEffect] = []
     private var isDraining = false
     private var toldCapacity = -1.0
     private var isRefusing = false
@@ -73,33 +105,47 @@ struct FleetState: Sendable {
 
     init(_ plan: FleetPlan) {
         remedies = FleetRecovery(fallback: plan.policy.fallback, patience: plan.patience)
+        policy = plan.policy
         order = plan.members.map(\.settings.device)
-        let units = plan.members.map { member in
-            Unit(member: member, recovery: DeviceRecovery(device: member.settings.device, policy: plan.policy), info: member.info)
-        }
+        let units = plan.members.map { Unit($0, DeviceRecovery(device: $0.settings.device, policy: plan.policy)) }
         self.units = Dictionary(zip(order, units)) { earlier, _ in earlier }
-        self.plan = remedies.plan(units.map(\.standing), now: 0)
+        keeper = plan.parallel.map { PlanKeeper($0) }
+        scaling = plan.parallel?.scaling.map { ReplicaScaling($0) }
+        self.plan = remedies.plan([], now: 0)
+        if keeper != nil { for member in plan.members where member.role != .standby { self.units[member.settings.device]?.duty = .rests } }
+        self.plan = remedies.plan(standings, now: 0)
     }
 
     /// Intended devices are asked to serve.
     mutating func start(now: Int) {
+        guard keeper == nil else { return arrange(now: now) }
         for device in order where units[device]?.member.role != .standby { handle(device, .started, now: now) }
     }
 
     /// Nothing is started or restarted any more.
     mutating func stop() -> [any Executor] {
         isStopping = true
-        return order.compactMap { units[$0]?.executor?.executor }
+        return order.flatMap { [units[$0], successors[$0]].compactMap { $0?.executor?.executor } }
     }
 
     mutating func handle(_ device: DeviceID, _ event: RecoveryEvent, now: Int) {
-        guard !isStopping, var unit = units[device] else { return }
-        let before = Standing(unit)
+        guard !isStopping else { return }
+        if let worker = event.worker, successors[device]?.recovery.latestWorker == worker { return prepare(device, event, now: now) }
+        guard var unit = units[device] else { return }
+        let (before, worker) = (Standing(unit), unit.recovery.currentWorker)
         let actions = unit.recovery.handle(event, now: now)
+        // A group is not restarted as it is: who knows which of its devices are still there.
+        let isOver = unit.duty.isGroup && worker != nil && unit.recovery.currentWorker != worker
+        if unit.recovery.isServing != before.isServing { unit.servesSince = unit.recovery.isServing ? now : nil }
         units[device] = unit
-        for action in actions { carryOut(action, device) }
+        for action in actions where !(isOver && action.isStart) { carryOut(action, device) }
         guard !actions.isEmpty || units[device].map(Standing.init) != before else { return }
         tell(device, before)
+        if isOver {
+            dissolve(device, now: now)
+        } else if keeper != nil {
+            keepPlan(device, wasServing: before.isServing, hadWorker: worker != nil, now: now)
+        }
         replan(now: now)
     }
 
@@ -112,18 +158,22 @@ struct FleetState: Sendable {
         guard var unit = units[report.device] else { return }
         unit.account.ended(report, now: now)
         if report.result == .succeeded { unit.judge.record(tokens: report.tokens, seconds: report.seconds, computed: computed, now: now) }
+        if case .failed(let failure, _) = report.result, let culprit = report.culprit { unit.culprit = (culprit, failure) }
         units[report.device] = unit
-        handle(report.device, .batch(report), now: now)
+        // What a group did that is no more says nothing about the device that led it.
+        if report.culprit == nil || unit.duty.isGroup { handle(report.device, .batch(report), now: now) }
+        if unit.isDraining, unit.account.running == 0 { arrange(now: now) }
     }
 
     /// An executor was started; false when nobody wants it any more.
     mutating func started(_ executor: any Executor, on device: DeviceID, worker: Int, process: Int32?) -> Bool {
-        guard !isStopping, units[device]?.recovery.currentWorker == worker else { return false }
-        units[device]?.executor = (worker, executor)
-        units[device]?.process = device.kind == .cpu ? process : nil
+        let slot = slot(device, worker)
+        guard !isStopping, self[keyPath: slot]?.recovery.currentWorker == worker else { return false }
+        self[keyPath: slot]?.executor = (worker, executor)
+        self[keyPath: slot]?.process = device.kind == .cpu ? process : nil
         startFailures[device] = nil
         starved.remove(device)
-        units[device]?.judge.workerChanged()
+        self[keyPath: slot]?.judge.workerChanged()
         return true
     }
 
@@ -136,14 +186,15 @@ struct FleetState: Sendable {
         return true
     }
 
-    private mutating func takeExecutor(_ device: DeviceID, _ worker: Int) -> (any Executor)? {
-        guard let running = units[device]?.executor, running.worker == worker else { return nil }
-        units[device]?.executor = nil
+    mutating func takeExecutor(_ device: DeviceID, _ worker: Int) -> (any Executor)? {
+        let slot = slot(device, worker)
+        guard let running = self[keyPath: slot]?.executor, running.worker == worker else { return nil }
+        self[keyPath: slot]?.executor = nil
         return running.executor
     }
 
     mutating func died(_ device: DeviceID, worker: Int, _ cause: WorkerDeath.Cause, now: Int) {
-        let running = units[device]?.account.running ?? 0
+        let running = self[keyPath: slot(device, worker)]?.account.running ?? 0
         if let executor = takeExecutor(device, worker) { effects.append(.forget(executor)) }
         handle(device, .workerDied(worker: worker, WorkerDeath(cause, running: running)), now: now)
     }
@@ -161,7 +212,9 @@ struct FleetState: Sendable {
         let verdict = sample.map { unit.judge.verdict($0, now: now) } ?? unit.judge.verdict()
         unit.account.verdict = verdict
         units[info.device] = unit
-        for event in sample.map(RecoveryEvent.events(of:)) ?? [] { handle(info.device, event, now: now) }
+        let events = sample.map(RecoveryEvent.events(of:)) ?? []
+        guard !senseInGroup(info.device, events, verdict, now: now) else { return }
+        for event in events { handle(info.device, event, now: now) }
         handle(info.device, .verdict(verdict), now: now)
     }
 
@@ -184,6 +237,7 @@ struct FleetState: Sendable {
 
     /// What has become due by itself.
     mutating func tick(now: Int) {
+        keepTime(now: now)
         for device in order {
             guard let unit = units[device] else { continue }
             if let wake = unit.recovery.nextWake, wake <= now { handle(device, .wake, now: now) }
@@ -209,7 +263,7 @@ struct FleetState: Sendable {
     private mutating func measureRates() -> Bool {
         var hasChanged = false
         for device in order {
-            let lanes = Double(units[device]?.member.settings.lanes ?? 1)
+            let lanes = Double(units[device]?.settings.lanes ?? 1)
             let rate = units[device]?.account.speed.tokensPerSecond().map { $0 * lanes }
             guard rate != units[device]?.rate else { continue }
             units[device]?.rate = rate
@@ -232,7 +286,7 @@ struct FleetState: Sendable {
         return effects
     }
 
-    private mutating func carryOut(_ action: RecoveryAction, _ device: DeviceID) {
+    mutating func carryOut(_ action: RecoveryAction, _ device: DeviceID) {
         switch action {
         case .startWorker(let worker): effects.append(.start(device, worker: worker))
         case .killWorker(let worker):
@@ -243,24 +297,28 @@ struct FleetState: Sendable {
             if let recovery = units[device]?.recovery, recovery.restartCount > 0, let outage = recovery.lastOutage {
                 effects.append(.recovered(device, seconds: Double(outage) * 1e-9))
             }
-            effects.append(.began(device))
+            for device in units[device]?.duty.formation?.devices ?? [device] { effects.append(.began(device)) }
         case .setWeight, .setBatchShare: break
         case .note(let level, let text): effects.append(.note(level, text))
         }
     }
 
-    private mutating func tell(_ device: DeviceID, _ before: Standing) {
+    mutating func tell(_ device: DeviceID, _ before: Standing) {
         guard let unit = units[device] else { return }
         let standing = Standing(unit)
         guard standing != before else { return }
-        effects.append(
-            .changed(
-                device, standing.stage, standing.fallback, weight: unit.share, isServing: standing.isServing))
+        // What a group does, all of its devices do.
+        for device in unit.duty.formation?.devices ?? [device] {
+            effects.append(
+                .changed(
+                    device, standing.stage, standing.fallback, weight: unit.share, isServing: standing.isServing))
+        }
     }
 
     /// Decides anew who serves, and opens, closes and adjusts the lanes to match.
-    private mutating func replan(now: Int) {
-        plan = remedies.plan(order.compactMap { units[$0]?.standing }, now: now)
+    mutating func replan(now: Int) {
+        plan = remedies.plan(standings, now: now)
+        keepRemedy()
         let serving = Dictionary(plan.serving.map { ($0.device, $0.fallback) }, uniquingKeysWith: { earlier, _ in earlier })
         for device in order {
             guard let unit = units[device] else { continue }
@@ -299,7 +357,7 @@ struct FleetState: Sendable {
     private static let judgingInterval = 10_000_000_000
 
     /// What others are told when it changes.
-    private struct Standing: Equatable {
+    struct Standing: Equatable {
         let stage: DeviceStage
         let fallback: FallbackStage
         let isServing: Bool

@@ -14,6 +14,10 @@ package struct FleetStatus: Sendable {
         package let isServing: Bool
         /// Whether it could take work: its worker runs and has given its known answers.
         package let isReady: Bool
+        /// The first device of the group that it is in; nil for one that is by itself.
+        package let lead: DeviceID?
+        /// Whether it is there and not needed, or there again and not taken back yet.
+        package let isResting: Bool
         /// What clients that it serves are told.
         package let servesAs: FallbackStage?
         /// Share of a batch's token budget that it is given.
@@ -40,9 +44,13 @@ package struct FleetStatus: Sendable {
         package let verdict: HealthVerdict?
 
         package var device: DeviceID { info.device }
+        /// Whether it goes by a name of its own, and is not one of a group or at rest.
+        package var isUnit: Bool { !isResting && (lead ?? device) == device }
     }
 
     package let devices: [Device]
+    /// Nil where every device serves by itself.
+    package let plan: PlanStatus?
     package let remedy: RemedyPlan.Remedy
     /// Share of the intended speed that is there, 0 to 1.
     package let capacity: Double
@@ -52,18 +60,24 @@ package struct FleetStatus: Sendable {
     package let servingShare: Double?
 
     init(_ state: FleetState, _ source: any ExecutorSource, now: Int) {
+        plan = PlanStatus(state)
         remedy = state.plan.remedy
         capacity = state.plan.capacity
         uptimeSeconds = Double(now) * 1e-9
         servingShare = state.servingTime.share(now: now)
         devices = state.order.compactMap { device in
             guard let unit = state.units[device] else { return nil }
+            let lead = state.lead(of: device)
+            // Of a group that serves, all devices do.
+            let serving = lead.flatMap { state.units[$0] } ?? unit
             return Device(
                 info: unit.info, role: unit.member.role, stage: unit.recovery.stage, fallback: unit.recovery.fallback,
-                isServing: unit.opened != nil, isReady: unit.recovery.isServing, servesAs: unit.opened?.fallback, share: unit.share,
-                lanes: unit.member.settings.lanes, cores: unit.member.settings.cores, usesTensorRT: unit.member.settings.tensorRT != nil,
+                isServing: serving.opened != nil, isReady: serving.recovery.isServing, lead: lead, isResting: unit.duty == .rests,
+                servesAs: serving.opened?.fallback, share: serving.share,
+                lanes: unit.settings.lanes, cores: unit.member.settings.cores, usesTensorRT: unit.member.settings.tensorRT != nil,
                 usesCUDAGraphs: unit.member.settings.cudaGraphs == .on,
-                identity: unit.executor.flatMap { source.identity(of: $0.executor) }, memory: unit.memory.latest,
+                identity: serving.executor.flatMap { source.identity(of: $0.executor) },
+                memory: serving.group?.latest.memory(of: device) ?? unit.memory.latest,
                 restarts: unit.recovery.restartCount, batches: unit.account.batches, failures: unit.account.failures,
                 sequences: unit.account.sequences, busySeconds: unit.account.busySeconds, averageSeconds: unit.account.averageSeconds,
                 sequencesPerSecond: unit.account.recent.perSecond(now: now),

@@ -47,6 +47,9 @@ package enum DevicesAnswer {
         writer.member("texts_per_second", report.textsPerSecond)
         writer.optional("chaos", report.service.chaos)
         writer.optional("engine", report.engine)
+        guard let plan = report.plan else { return }
+        writer.key("plan")
+        PlanAnswer.write(plan, to: &writer)
     }
 
     /// One device as an object.

@@ -258,7 +258,7 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
             let (launches, judgement) = state.withLockedValue { state in
                 (state.deliver(run, shape, outputs, started: started, ended: ended), state.judgement(of: run.replica.device))
             }
-            report(run, .succeeded, shape, seconds)
+            report(run, .succeeded, shape, seconds, nil)
             start(launches)
             if let judgement {
                 metrics.judged(
@@ -268,7 +268,7 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
             let hasChoice = state.withLockedValue { $0.openDevices.contains { $0 != run.replica.device } }
             let failed = FailedBatch(run.inputs, on: run.replica.device, error, hasChoice: hasChoice)
             metrics.failed(replayed: failed.replays.reduce(0) { $0 + $1.count }, quarantined: failed.quarantined.count, error)
-            report(run, .failed(error.deviceFailure ?? .engine, failed.blame), shape, seconds)
+            report(run, .failed(error.deviceFailure ?? .engine, failed.blame), shape, seconds, error)
             excuse(failed, error)
             start(
                 state.withLockedValue { state in
@@ -295,11 +295,14 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
         return rest
     }
 
-    private func report(_ run: State.LaneRun, _ result: BatchReport.Result, _ shape: BatchShape, _ seconds: Double) {
+    private func report(
+        _ run: State.LaneRun, _ result: BatchReport.Result, _ shape: BatchShape, _ seconds: Double, _ error: ApusError?
+    ) {
         guard let observer else { return }
         observer.batchEnded(
             BatchReport(
-                device: run.replica.device, result: result, sequences: shape.count, tokens: shape.tokens, seconds: seconds))
+                device: run.replica.device, result: result, sequences: shape.count, tokens: shape.tokens, seconds: seconds,
+                culprit: run.replica.executor.group == nil ? nil : error?.culprit(inGroupOf: run.replica.device)))
         // An error that another device did not share was the first device's.
         guard result == .succeeded else { return }
         for device in Set(run.inputs.compactMap(\.history.failedAlone)) where device != run.replica.device {

@@ -36,11 +36,14 @@ package struct DevicesReport: Sendable, Equatable {
     package var textsPerSecond: Double
     /// The engine's name and version; nil while no worker has said it.
     package var engine: String?
+    /// How devices share models; nil where each holds whole ones by itself.
+    package var plan: PlanDescription?
 
     package init(
         devices: [DeviceDescription], service: ServiceStanding, fallbackRate: Double, uptimeSeconds: Double, uptimePercent: Double?,
-        averageLatencyMilliseconds: Double?, textsPerSecond: Double, engine: String?
+        averageLatencyMilliseconds: Double?, textsPerSecond: Double, engine: String?, plan: PlanDescription? = nil
     ) {
+        self.plan = plan
         self.devices = devices
         self.service = service
         self.fallbackRate = fallbackRate

@@ -77,7 +77,8 @@ final class HostChannel: @unchecked Sendable {
             throw ApusError(.engineFailure, "there is no output \(request.output)")
         }
         let run = { () throws(ApusError) in try model.run(inputs, output: request.output, memory: request.memory) }
-        let output = if let fault = request.fault { try fault.carryOut(run) } else { try run() }
+        let output: HostTensor
+        if let fault = request.fault, !models.arm(fault, member: Int(request.faultyMember)) { output = try fault.carryOut(run) } else { output = try run() }
         model.buffers.recycle(inputs.values)
         var payload: [UInt8] = []
         for placement in try region.place([output]) { placement.encode(into: &payload) }

@@ -6,7 +6,7 @@ import Foundation
 
 extension StepFault {
     /// Runs `step` with this fault. Some never return.
-    func carryOut(_ step: () throws(ApusError) -> HostTensor) throws(ApusError) -> HostTensor {
+    func carryOut<Value>(_ step: () throws(ApusError) -> Value) throws(ApusError) -> Value {
         switch self {
         case .crash:
             apus_process_crash()
@@ -26,7 +26,7 @@ extension StepFault {
     }
 
     /// A step that takes `factor` times its time.
-    private static func stretched(_ factor: Int64, _ step: () throws(ApusError) -> HostTensor) throws(ApusError) -> HostTensor {
+    private static func stretched<Value>(_ factor: Int64, _ step: () throws(ApusError) -> Value) throws(ApusError) -> Value {
         let start = AwakeClock.monotonic
         let result = try step()
         let extra = (AwakeClock.monotonic - start) * (factor - 1)

@@ -13,10 +13,13 @@ package enum WorkerHost {
     package struct Hosted: Sendable {
         package let executor: any Executor
         package let engineVersion: String
+        /// How each device of a group is made to fail on purpose; empty for one device.
+        let faults: [ArmedFaults]
 
-        package init(_ executor: any Executor, engineVersion: String) {
+        package init(_ executor: any Executor, engineVersion: String, faults: [ArmedFaults] = []) {
             self.executor = executor
             self.engineVersion = engineVersion
+            self.faults = faults
         }
 
         /// The engine in this process, on one device or on those of a group.
@@ -26,11 +29,15 @@ package enum WorkerHost {
                 let executor = try InProcessExecutor(settings, graphs: CheckpointGraphs())
                 return Hosted(executor, engineVersion: executor.engineVersion)
             }
+            let devices = settings.group?.devices.flatMap(\.self) ?? []
+            let faults = Dictionary(devices.map { ($0, ArmedFaults()) }) { first, _ in first }
             let group = try GroupExecutor.assemble(settings) { own throws(ApusError) in
-                try InProcessExecutor(own, graphs: CheckpointGraphs())
+                let executor = try InProcessExecutor(own, graphs: CheckpointGraphs())
+                guard let faults = faults[own.device] else { return executor }
+                return FaultyMember(executor, faults)
             }
-            let versions = group.members.joined().compactMap { ($0 as? InProcessExecutor)?.engineVersion }
-            return Hosted(group, engineVersion: versions.first ?? "")
+            let versions = group.members.joined().compactMap { (($0 as? FaultyMember)?.executor as? InProcessExecutor)?.engineVersion }
+            return Hosted(group, engineVersion: versions.first ?? "", faults: devices.compactMap { faults[$0] })
         }
     }
 
@@ -70,6 +77,7 @@ package enum WorkerHost {
             }
             control.serve(models, Array(channels.dropFirst()))
             let hosted = try open(contract.settings)
+            models.equip(hosted.faults)
             for lane in 1...lanes { channels[lane].start("lane-\(lane - 1)") }
             control.greet(hosted.engineVersion)
             let loader = HostLoader(hosted.executor, models)

@@ -23,13 +23,16 @@ package struct StepRequest: Equatable, Sendable {
     package var memory: WorkingMemory
     /// A fault to be carried out on purpose.
     package var fault: StepFault?
+    /// Which device of a group has it, counted through its stages; 0 for an executor of one device.
+    package var faultyMember: UInt16
     package var inputs: [Input]
 
-    package init(model: UInt32, output: Int, memory: WorkingMemory, fault: StepFault? = nil, inputs: [Input]) {
+    package init(model: UInt32, output: Int, memory: WorkingMemory, fault: StepFault? = nil, faultyMember: UInt16 = 0, inputs: [Input]) {
         self.model = model
         self.output = output
         self.memory = memory
         self.fault = fault
+        self.faultyMember = faultyMember
         self.inputs = inputs
     }
 }
@@ -46,6 +49,7 @@ extension StepRequest {
         bytes.append(littleEndian: place)
         bytes.append(memory == .released ? 1 : 0)
         bytes.append(fault?.wire ?? 0)
+        bytes.append(littleEndian: faultyMember)
         bytes.append(littleEndian: UInt16(inputs.count))
         for input in inputs {
             guard let index = UInt16(exactly: input.index) else { throw .malformed("input \(input.index)") }
@@ -65,6 +69,7 @@ extension StepRequest {
         let number = try reader.integer(UInt8.self)
         fault = StepFault(wire: number)
         guard fault != nil || number == 0 else { throw .malformed("fault \(number)") }
+        faultyMember = try reader.integer(UInt16.self)
         let count = Int(try reader.integer(UInt16.self))
         guard count <= Self.inputLimit else { throw .malformed("a step with \(count) inputs") }
         inputs = []

@@ -9,6 +9,7 @@ import Foundation
 /// is a new executor. Without a last reference the process is ended.
 package final class WorkerExecutor: Executor {
     package var device: DeviceID { process.settings.device }
+    package var group: GroupShape? { process.settings.group }
     package var laneCount: Int { process.settings.lanes }
     /// The worker's process id.
     package var pid: Int32 { process.pid }

@@ -45,9 +45,10 @@ final class WorkerModel: LoadedModel, @unchecked Sendable {
         let size = StepPace.Size(ordered)
         let seconds = lock.withLock { pace.deadlineSeconds(size, first: process.options.firstStepDeadline) }
         let start = AwakeClock.monotonic
+        let fault = fault(on: channel)
         let result = try process.perform(on: channel) { channel throws(WorkerChannel.Failure) in
             try channel.step(
-                StepRequest(model: number, output: output, memory: memory, fault: fault(on: channel), inputs: []), ordered,
+                StepRequest(model: number, output: output, memory: memory, fault: fault?.fault, faultyMember: fault?.member ?? 0, inputs: []), ordered,
                 returning: outputs[output].elementType, into: process.buffers, within: Self.nanoseconds(seconds))
         }
         lock.withLock { pace.learn(size, seconds: Double(AwakeClock.monotonic - start) / 1e9) }
@@ -55,8 +56,15 @@ final class WorkerModel: LoadedModel, @unchecked Sendable {
     }
 
     /// Known answers run on the loader's channel and are never hit.
-    private func fault(on channel: WorkerChannel) -> StepFault? {
-        channel.index == 0 ? nil : process.options.faults?.faultForNextStep()
+    private func fault(on channel: WorkerChannel) -> (fault: StepFault, member: UInt16)? {
+        guard channel.index != 0 else { return nil }
+        var first: (fault: StepFault, member: UInt16)?
+        // Every device is asked: each counts its runs.
+        for (member, injector) in process.options.faults.enumerated() {
+            guard let fault = injector?.faultForNextStep(), first == nil else { continue }
+            first = (fault, UInt16(clamping: member))
+        }
+        return first
     }
 
     /// Cut to a day: steps that are expected to take longer are not run.

@@ -21,7 +21,8 @@ package struct WorkerOptions: Sendable {
     package var stopGrace: Duration
     /// The most bytes of tensors that a step may send or bring back.
     package var regionLimit: Int
-    package var faults: (any FaultInjector)?
+    /// For each device of a group, counted through its stages; one for an executor of one device. Empty for none.
+    package var faults: [(any FaultInjector)?]
     /// Called once when the worker has ended, from a thread that must not be blocked. Not called when ``WorkerExecutor/spawn(_:options:)``
     /// throws. It must not hold the executor, which would then never be without references.
     package var onDeath: @Sendable (WorkerDeath) -> Void
@@ -31,7 +32,7 @@ package struct WorkerOptions: Sendable {
         spawnDeadline: Duration = .seconds(10), heartbeatInterval: Duration = .milliseconds(500),
         heartbeatDeadline: Duration = .seconds(2), loadDeadline: Duration = .seconds(600),
         firstStepDeadline: Duration = .seconds(30), stopGrace: Duration = .milliseconds(250), regionLimit: Int = 1 << 30,
-        faults: (any FaultInjector)? = nil, onDeath: @escaping @Sendable (WorkerDeath) -> Void = { _ in }
+        faults: [(any FaultInjector)?] = [], onDeath: @escaping @Sendable (WorkerDeath) -> Void = { _ in }
     ) {
         self.executable = executable
         self.arguments = arguments

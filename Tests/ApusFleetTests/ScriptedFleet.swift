@@ -9,6 +9,8 @@ import NIOConcurrencyHelpers
 final class ScriptedSource: ExecutorSource {
     private struct State {
         var failures: [ApusError] = []
+        var groupFailure: ApusError?
+        var settings: [ExecutorSettings] = []
         var started = 0
         var shutDown = 0
         var running: [(device: DeviceID, tell: @Sendable (WorkerDeath.Cause, String) -> Void)] = []
@@ -19,6 +21,10 @@ final class ScriptedSource: ExecutorSource {
     /// Executors that were asked for.
     var started: Int { state.withLockedValue { $0.started } }
     var shutDown: Int { state.withLockedValue { $0.shutDown } }
+    /// Of all that were asked for, in their order.
+    var settings: [ExecutorSettings] { state.withLockedValue { $0.settings } }
+
+    func failGroups(with error: ApusError) { state.withLockedValue { $0.groupFailure = error } }
 
     func fail(next count: Int, with error: ApusError) {
         state.withLockedValue { $0.failures = Array(repeating: error, count: count) }
@@ -34,13 +40,14 @@ final class ScriptedSource: ExecutorSource {
     }
 
     func executor(
-        _ settings: ExecutorSettings, faults: (any FaultInjector)?,
+        _ settings: ExecutorSettings, faults: [DeviceID: any FaultInjector],
         onDeath: @escaping @Sendable (WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor {
         let failure = state.withLockedValue { state in
             state.started += 1
+            state.settings.append(settings)
             state.running.append((settings.device, onDeath))
-            return state.failures.popLast()
+            return settings.group == nil ? state.failures.popLast() : state.groupFailure ?? state.failures.popLast()
         }
         if let failure { throw failure }
         return IdleExecutor(settings.device) { [state] in state.withLockedValue { $0.shutDown += 1 } }
@@ -75,6 +82,8 @@ final class WitnessModel: FleetModel {
         var capacities: [Double] = []
         var refusal: ApusError?
         var refusals = 0
+        var mostLoaded = 0
+        var queuedSeconds: Double?
         var atLoad: (times: Int, act: @Sendable () -> Void)?
         var atProof: (times: Int, act: @Sendable () -> Void)?
     }
@@ -90,6 +99,12 @@ final class WitnessModel: FleetModel {
     var loaded: Set<ObjectIdentifier> { state.withLockedValue { $0.loaded } }
     /// One that it is open on.
     var open: (any Executor)? { state.withLockedValue { $0.open.values.first } }
+    func executor(on device: DeviceID) -> (any Executor)? { state.withLockedValue { $0.open[device] } }
+    /// The most executors that it was loaded on at once.
+    var mostLoaded: Int { state.withLockedValue { $0.mostLoaded } }
+    func forgetLargest() { state.withLockedValue { $0.mostLoaded = $0.loaded.count } }
+    var queuedSeconds: Double? { state.withLockedValue { $0.queuedSeconds } }
+    func queued(seconds: Double) { state.withLockedValue { $0.queuedSeconds = seconds } }
     var openDevices: Set<DeviceID> { state.withLockedValue { Set($0.open.keys) } }
     /// What was told, the latest last.
     var capacities: [Double] { state.withLockedValue { $0.capacities } }
@@ -109,6 +124,7 @@ final class WitnessModel: FleetModel {
         let refused = state.withLockedValue { state in
             state.refusals -= 1
             if state.refusals < 0 { state.loaded.insert(id) }
+            state.mostLoaded = max(state.mostLoaded, state.loaded.count)
             return state.refusals >= 0
         }
         if refused { throw ApusError(.engineFailure, "refused by the test") }

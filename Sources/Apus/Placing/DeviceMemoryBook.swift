@@ -74,6 +74,17 @@ package final class DeviceMemoryBook: Sendable {
         return try admit(name, needs, request, as: ServedForm(choice), on: device)
     }
 
+    /// Promises a model what it needs on a device; what it had there before is taken back.
+    func admit(_ model: String, _ needs: [MemoryLedger.Purpose: Int], on device: DeviceID) throws(ApusError) {
+        let result = ledger.withLockedValue { ledger in
+            Result { () throws(ApusError) in
+                ledger.release(model, on: device)
+                try ledger.admit(model, needs, on: device)
+            }
+        }
+        try result.get()
+    }
+
     func release(_ model: String, on device: DeviceID) {
         ledger.withLockedValue { $0.release(model, on: device) }
     }

@@ -2,6 +2,7 @@ import ApusCheckpoint
 import ApusEmbeddings
 import ApusErrors
 import ApusExecution
+import ApusPlacement
 import ApusTensor
 import ApusTokenizers
 
@@ -15,6 +16,8 @@ struct EncoderRecipe: ModelRecipe {
     let forms: [DeviceID: ServedForm]
     /// Elements of a vector.
     let dimensions: Int
+    /// For groups of devices; nil where there are none.
+    var cuts: StageCuts?
 
     func served(on device: DeviceID) -> ServedForm {
         if let form = forms[device] { return form }
@@ -28,12 +31,25 @@ struct EncoderRecipe: ModelRecipe {
 
     func load(onto executor: any Executor, _ segmentation: Segmentation?) async throws(ApusError) -> SentenceEncoder {
         let form = served(on: executor.device).form ?? executor.device.kind.networkForm
-        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: form, optimization: optimization, segmentation: segmentation)
+        var stages: [Range<Int>] = []
+        if let group = executor.group { stages = try self.stages(for: group) }
+        let encoder = try await SentenceEncoder.load(checkpoint, onto: executor, form: form, optimization: optimization, segmentation: segmentation,
+            stages: stages)
         guard encoder.dimensions == dimensions else {
             throw ApusError(
                 .wrongAnswer, "the network gives \(encoder.dimensions) elements a vector where \(dimensions) are known", place: checkpoint.name)
         }
         return encoder
+    }
+
+    private func stages(for shape: GroupShape) throws(ApusError) -> [Range<Int>] {
+        guard let cuts else { throw ApusError(.unsupportedPlan, "nothing says how the layers are cut for \(shape)", place: checkpoint.name) }
+        return try cuts.replica(for: shape).stages.map(\.layers)
+    }
+
+    func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)] {
+        guard let cuts else { return shape.devices.flatMap(\.self).map { ($0, 1) } }
+        return try cuts.replica(for: shape).stages.flatMap { stage in stage.ranks.map { ($0.device, cuts.share(of: $0.bytes)) } }
     }
 
     func lowestCosine(of encoder: SentenceEncoder) throws(ApusError) -> Double? {

@@ -29,10 +29,15 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     private let state = NIOLockedValueBox(State())
 
     private struct State {
-        var loaded: [ObjectIdentifier: (device: DeviceID, work: Recipe.Work)] = [:]
+        var loaded: [ObjectIdentifier: (device: DeviceID, devices: Set<DeviceID>, work: Recipe.Work)] = [:]
         /// By device, of the latest proof.
         var cosines: [DeviceID: Double] = [:]
         var isRetired = false
+
+        /// Those of `devices` that nothing is loaded on.
+        func unused(_ devices: Set<DeviceID>) -> Set<DeviceID> {
+            devices.subtracting(loaded.values.flatMap(\.devices))
+        }
     }
 
     init(
@@ -65,19 +70,32 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
 
     func load(onto executor: any Executor) async throws(ApusError) {
         guard work(on: executor) == nil else { return }
-        let choice = try room.memory.admit(name, needs, segments, as: recipe.served(on: executor.device), on: executor.device)
+        let choice = try admit(executor)
+        let devices = Self.devices(of: executor)
         do throws(ApusError) {
-            let work = try await recipe.load(onto: executor, choice.segmentation)
-            choices.put(choice, on: executor.device)
+            let work = try await recipe.load(onto: executor, choice?.segmentation)
+            if let choice { choices.put(choice, on: executor.device) } else { choices.forget(executor.device) }
             let isWanted = state.withLockedValue { state in
-                if !state.isRetired { state.loaded[ObjectIdentifier(executor)] = (executor.device, work) }
+                if !state.isRetired { state.loaded[ObjectIdentifier(executor)] = (executor.device, devices, work) }
                 return !state.isRetired
             }
             guard isWanted else { throw .unloaded(name) }
         } catch {
-            room.memory.release(name, on: executor.device)
+            for device in state.withLockedValue({ $0.unused(devices) }) { room.memory.release(name, on: device) }
             throw error
         }
+    }
+
+    /// Promises the memory that loading onto `executor` takes; nil where several devices share the model, which is not cut any further then.
+    private func admit(_ executor: any Executor) throws(ApusError) -> SegmentChoice? {
+        let form = recipe.served(on: executor.device)
+        guard let group = executor.group else { return try room.memory.admit(name, needs, segments, as: form, on: executor.device) }
+        try room.memory.admit(name, needs, as: form, shares: try recipe.shares(in: group))
+        return nil
+    }
+
+    private static func devices(of executor: any Executor) -> Set<DeviceID> {
+        Set(executor.group?.devices.flatMap(\.self) ?? [executor.device])
     }
 
     func prove(on executor: any Executor) async throws(ApusError) -> Double {
@@ -98,12 +116,12 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     }
 
     func unload(from executor: any Executor) {
-        let isLast = state.withLockedValue { state in
-            guard state.loaded.removeValue(forKey: ObjectIdentifier(executor)) != nil else { return false }
-            state.cosines[executor.device] = nil
-            return !state.loaded.values.contains { $0.device == executor.device }
+        let unused = state.withLockedValue { state -> Set<DeviceID> in
+            guard let gone = state.loaded.removeValue(forKey: ObjectIdentifier(executor)) else { return [] }
+            if !state.loaded.values.contains(where: { $0.device == gone.device }) { state.cosines[gone.device] = nil }
+            return state.unused(gone.devices)
         }
-        if isLast { room.memory.release(name, on: executor.device) }
+        for device in unused { room.memory.release(name, on: device) }
     }
 
     func retire() async {
@@ -140,6 +158,8 @@ final class PlacedModel<Recipe: ModelRecipe>: FleetModel {
     func refuse(with error: ApusError) { scheduler.refuse(with: error) }
 
     func expireWaiting() { scheduler.expireWaiting() }
+
+    var queuedSeconds: Double? { scheduler.estimatedWait() }
 
     private func work(on executor: any Executor) -> Recipe.Work? {
         state.withLockedValue { $0.loaded[ObjectIdentifier(executor)]?.work }

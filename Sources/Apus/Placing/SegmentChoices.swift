@@ -10,6 +10,8 @@ final class SegmentChoices: Sendable {
 
     func put(_ choice: SegmentChoice, on device: DeviceID) { choices.withLockedValue { $0[device] = choice } }
 
+    func forget(_ device: DeviceID) { choices.withLockedValue { $0[device] = nil } }
+
     /// What ceilings of batches are remembered by: those of whole networks say nothing about segments.
     func label(_ form: ServedForm, on device: DeviceID) -> String {
         form.label + (self[device]?.segmentation?.label ?? "")

@@ -77,7 +77,7 @@ package struct FitTrials: Sendable {
     private func attempt(
         _ batch: EncoderBatch, _ checkpoint: Checkpoint, _ served: ServedForm, _ settings: ExecutorSettings
     ) async throws(ApusError) -> Int {
-        let executor = try await source.executor(settings, faults: nil) { _, _ in }
+        let executor = try await source.executor(settings, faults: [:]) { _, _ in }
         let result: Result<Int, ApusError>
         do throws(ApusError) {
             let encoder = try await SentenceEncoder.load(

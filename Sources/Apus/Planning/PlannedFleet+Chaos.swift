@@ -22,7 +22,7 @@ extension PlannedFleet {
                 injector: schedule, beganServing: { schedule.beganServing() }, overlay: { schedule.overlay($0) })
             return member
         }
-        planned.fleet = try FleetPlan(members, policy: fleet.policy, patience: fleet.patience)
+        planned.fleet = try FleetPlan(members, policy: fleet.policy, patience: fleet.patience, parallel: fleet.parallel)
         return planned
     }
 }

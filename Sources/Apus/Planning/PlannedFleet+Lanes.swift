@@ -16,7 +16,7 @@ extension PlannedFleet {
             }
             members.append(chosen)
         }
-        planned.fleet = try FleetPlan(members, policy: fleet.policy, patience: fleet.patience)
+        planned.fleet = try FleetPlan(members, policy: fleet.policy, patience: fleet.patience, parallel: fleet.parallel)
         return planned
     }
 }

@@ -92,7 +92,7 @@ package struct SpeedTrials: Sendable {
     func measure(
         _ member: FleetPlan.Member, _ subject: PrecisionSubject, _ form: NetworkForm, _ batch: EncoderBatch
     ) async throws(ApusError) -> Double {
-        let executor = try await source.executor(member.settings, faults: nil) { _, _ in }
+        let executor = try await source.executor(member.settings, faults: [:]) { _, _ in }
         let result: Result<Double, ApusError>
         do throws(ApusError) {
             let encoder = try await SentenceEncoder.load(subject.checkpoint, onto: executor, form: form)

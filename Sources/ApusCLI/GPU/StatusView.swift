@@ -13,6 +13,8 @@ struct StatusView {
 
     let devices: [Device]
     let summary: [String]
+    /// How devices share models; nil where each holds whole ones by itself.
+    let plan: PlanView?
 
     /// Throws `invalid_value` for anything that no Apus answers.
     init(_ report: JSONReader) throws(ApusError) {
@@ -20,6 +22,7 @@ struct StatusView {
         for value in try report.array("devices") { devices.append(try Device(try JSONReader(value, place: "devices."))) }
         self.devices = devices
         summary = try Self.summary(report)
+        plan = try report.optionalReader("plan").map { plan throws(ApusError) in try PlanView(plan) }
     }
 
     /// The report's own lines, without those about devices.
@@ -36,7 +39,7 @@ struct StatusView {
     }
 
     var text: String {
-        summary.map { Paragraph($0).text }.joined() + "\n" + Self.tables(devices)
+        summary.map { Paragraph($0).text }.joined() + (plan.map { "\n\($0.text)" } ?? "") + "\n" + Self.tables(devices)
     }
 
     /// The tables, and the remarks under them.

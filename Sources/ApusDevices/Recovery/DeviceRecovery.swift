@@ -30,8 +30,10 @@ package struct DeviceRecovery: Sendable {
     var phase = Phase.idle
     /// Actions decided since the event came.
     var actions: [RecoveryAction] = []
-    /// The number of the latest worker; the first is 1.
-    var worker = 0
+    /// The number of the latest worker; the first is one above ``workersBefore``.
+    var worker: Int
+    /// The number of the last worker that the device had before.
+    private let workersBefore: Int
     var lastStart: Int?
     var admittedAt = 0
 
@@ -65,7 +67,9 @@ package struct DeviceRecovery: Sendable {
     /// Whether a link to other devices failed: the device may serve alone and not in a group.
     package internal(set) var hasFailedLink = false
     /// Workers started after the first.
-    package var restartCount: Int { max(0, worker - 1) }
+    package var restartCount: Int { max(0, worker - workersBefore - 1) }
+    /// The number of the latest worker.
+    package var latestWorker: Int { worker }
     /// Why the device does not serve; while it serves, why it did not before.
     package internal(set) var lastReason: RecoveryReason?
     /// Since when the device has not served although it is to; nil while it serves.
@@ -73,9 +77,12 @@ package struct DeviceRecovery: Sendable {
     /// How long the device was away before it was last admitted, nanoseconds.
     package internal(set) var lastOutage: Int?
 
-    package init(device: DeviceID, policy: RecoveryPolicy = .standard) {
+    /// - Parameter workers: the number of the last worker that the device had before, so that what comes late from it is known as such.
+    package init(device: DeviceID, policy: RecoveryPolicy = .standard, after workers: Int = 0) {
         self.device = device
         self.policy = policy
+        worker = workers
+        workersBefore = workers
         deaths = DeathLedger(window: policy.restarts.window.wholeNanoseconds, mostExcused: policy.patience.excusedDeaths)
     }
 
@@ -100,6 +107,7 @@ package struct DeviceRecovery: Sendable {
         case .xid(let xid): xidReported(xid, now)
         case .advice(let advice): advised(advice, now)
         case .deviceLost: lose("the driver reports that it is gone", now)
+        case .failedInGroup(let failure): failedInGroup(failure, now)
         case .operatorProbe: probe(now)
         case .wake: break
         }

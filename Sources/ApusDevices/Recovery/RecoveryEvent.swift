@@ -26,6 +26,8 @@ package enum RecoveryEvent: Sendable, Equatable {
     case advice(RecoveryAdvice)
     /// Fallen off the bus.
     case deviceLost
+    /// The device failed while it was one of a group, whose worker is gone.
+    case failedInGroup(DeviceFailure)
     /// Somebody asks for the device to be tried now.
     case operatorProbe
     /// The time that ``DeviceRecovery/nextWake`` named has come.

@@ -1,0 +1,52 @@
+import ApusErrors
+import ApusExecution
+import ApusFleet
+import ApusPlacement
+import ApusTensor
+
+/// Where the layers of one model are cut for the groups of devices that it comes onto.
+struct StageCuts: Sendable {
+    /// Of the model, on all devices of the plan.
+    private let request: PlanRequest
+
+    init(_ model: NetworkOutline, like plan: ParallelPlan) throws(ApusError) {
+        let known = plan.request
+        request = try PlanRequest(
+            model, on: known.devices, topology: known.topology, wishes: ParallelWishes(), tokens: known.tokens, microBatches: known.microBatches)
+    }
+
+    /// The model on the devices of a group. Throws `unsupported_plan` with the arithmetic where it cannot be divided so.
+    func replica(for shape: GroupShape) throws(ApusError) -> Plan.Replica {
+        let stages = shape.devices
+        let order = stages.flatMap(\.self)
+        let devices = order.compactMap { id in request.devices.first { $0.id == id } }
+        let replica = try plan(stages, devices)
+        guard replica.stages.map({ $0.ranks.map(\.device) }) != stages else { return replica }
+        // Devices that differ may be better off in another order; in the order of the group, layers are dealt out as if they were alike.
+        let equal = try plan(stages, order.map { PlanDevice($0) })
+        guard equal.stages.map({ $0.ranks.map(\.device) }) == stages else {
+            throw ApusError(.unsupportedPlan, "the layers cannot be cut for \(shape)", place: request.model.name)
+        }
+        return equal
+    }
+
+    private func plan(_ stages: [[DeviceID]], _ devices: [PlanDevice]) throws(ApusError) -> Plan.Replica {
+        var wishes = ParallelWishes()
+        wishes.tensorParallel = stages.map(\.count).max()
+        wishes.pipelineParallel = stages.count
+        wishes.replicas = 1
+        let plan = try PlanRequest(
+            request.model, on: devices, topology: request.topology, wishes: wishes, tokens: request.tokens, microBatches: request.microBatches
+        ).plan()
+        guard plan.steps.isEmpty, let replica = plan.replicas.first else {
+            throw ApusError(.unsupportedPlan, "the devices of the group are not fit for it", place: request.model.name)
+        }
+        return replica
+    }
+
+    /// What a device of a group holds of all weights, 0 to 1.
+    func share(of bytes: Plan.Bytes) -> Double {
+        let all = request.model.weightBytes
+        return all > 0 ? min(1, Double(bytes.total - bytes.activations) / Double(all)) : 1
+    }
+}
