@@ -96,15 +96,15 @@ struct ParallelConfigurationTests {
         let environment = try Configuration.load(file: nil, environment: ["MUAI_OPT_VLLM_TENSOR_PARALLEL": "2"]).configuration
         #expect(environment.parallel(of: nil, on: .cuda).tensorParallel == 2)
 
-        func plan(_ text: String) throws -> Configuration.Parallel {
+        func loaded(_ text: String) throws -> Configuration.Parallel {
             try Configuration.load(text: text, name: "apus.yaml").configuration.parallel(of: nil, on: .cuda)
         }
-        #expect(try plan("optimization: {vllm: {enabled: false, tensor_parallel_size: 2}}").tensorParallel == nil)
-        #expect(try plan("optimization: {vllm: {tensor_parallel_size: 2}, deepspeed: {pipeline_parallel: 4}}").pipelineParallel == 4)
-        #expect(try plan("optimization: {vllm: {tensor_parallel_size: 2}}\nparallel: {strategy: none}").tensorParallel == nil)
-        #expect(try plan("gpu: {multi_gpu: {enabled: true, strategy: model_parallel}}").strategy == .pipeline)
-        #expect(try plan("gpu: {multi_gpu: {enabled: true, strategy: tensor_parallel}}").strategy == .tensor)
-        #expect(try plan("gpu: {multi_gpu: {enabled: false, strategy: tensor_parallel}}").strategy == nil)
+        #expect(try loaded("optimization: {vllm: {enabled: false, tensor_parallel_size: 2}}").tensorParallel == nil)
+        #expect(try loaded("optimization: {vllm: {tensor_parallel_size: 2}, deepspeed: {pipeline_parallel: 4}}").pipelineParallel == 4)
+        #expect(try loaded("optimization: {vllm: {tensor_parallel_size: 2}}\nparallel: {strategy: none}").tensorParallel == nil)
+        #expect(try loaded("gpu: {multi_gpu: {enabled: true, strategy: model_parallel}}").strategy == .pipeline)
+        #expect(try loaded("gpu: {multi_gpu: {enabled: true, strategy: tensor_parallel}}").strategy == .tensor)
+        #expect(try loaded("gpu: {multi_gpu: {enabled: false, strategy: tensor_parallel}}").strategy == nil)
     }
 
     @Test(arguments: [
