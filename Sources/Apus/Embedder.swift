@@ -1,4 +1,5 @@
 import ApusBatching
+import ApusCheckpoint
 import ApusEmbeddings
 public import ApusErrors
 import ApusScheduling
@@ -49,7 +50,7 @@ public final class Embedder: Sendable {
     ///   - installation: Where the engine and installed models are looked for.
     ///   - execution: In this process, or in workers that can fail without it.
     /// - Throws: ``ApusError`` with a code such as `engine_missing`, `model_not_found`, `invalid_checkpoint`,
-    ///   `unsupported_model`, `invalid_tokenizer`, `unsupported_precision`, `unsupported_plan`, `insufficient_memory`, or `invalid_value` for the
+    ///   `unsupported_model`, `unsupported_task`, `invalid_tokenizer`, `unsupported_precision`, `unsupported_plan`, `insufficient_memory`, or `invalid_value` for the
     ///   batching, the floor or the segments.
     public static func load(
         _ model: String = Installation.defaultModel, precision: Precision = .auto, precisionFloor: Double? = nil,
@@ -60,7 +61,7 @@ public final class Embedder: Sendable {
         let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
         let cut = try SegmentRequest(segments: segments, offload: offload)
         let owner = OwnedRoom(try EngineRoom(installation: installation, execution: execution))
-        return Embedder(try await owner.room.load(directory: directory, precision: request, policy: policy, segments: cut), owner)
+        return Embedder(try await owner.room.load(directory: directory, precision: request, policy: policy, segments: cut, for: .embedding), owner)
     }
 
     /// Embeds any number of texts; the vectors come in their order, each of ``dimensions`` elements.

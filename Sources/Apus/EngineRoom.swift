@@ -1,5 +1,5 @@
 package import ApusBatching
-import ApusCheckpoint
+package import ApusCheckpoint
 package import ApusDevices
 import ApusEmbeddings
 package import ApusErrors
@@ -60,21 +60,26 @@ package final class EngineRoom: Sendable {
 
     /// Loads the model in `directory` onto the devices and proves it against its known answer.
     ///
-    /// - Parameter device: the one intended device that it goes on; nil for all.
+    /// - Parameters:
+    ///   - device: the one intended device that it goes on; nil for all.
+    ///   - task: what it must be made for; nil for anything.
     ///
-    /// Throws `unsupported_precision` for a precision that a device does not have or that does not reach its floor there, the checkpoint's and
+    /// Throws `unsupported_task`, `unsupported_precision` for a precision that a device does not have or that does not reach its floor there, the checkpoint's and
     /// the tokenizer's errors, the engine's, `unsupported_plan` for more segments than layers and for those of an ONNX file, `insufficient_memory`,
     /// `no_device`, and `wrong_answer` when the loaded model does not compute what the plain fp32 graph
     /// of the same weights computes.
     package func load(
         directory: String, precision: PrecisionRequest = PrecisionRequest(), policy: BatchPolicy, name: String? = nil,
-        maxTokens: Int? = nil, weight: Double = 1, segments: SegmentRequest = .automatic, only device: DeviceID? = nil
+        maxTokens: Int? = nil, weight: Double = 1, segments: SegmentRequest = .automatic, only device: DeviceID? = nil,
+        for task: ModelTask? = nil
     ) async throws(ApusError) -> ReadyModel {
         let subject = try await BlockingWork.run { () throws(ApusError) in
             let checkpoint = try Checkpoint(directory: directory)
-            try Self.checkPrompt(checkpoint)
+            try Self.check(checkpoint, for: task)
             try segments.check(checkpoint)
-            return try PrecisionSubject(directory: directory)
+            let subject = try PrecisionSubject(directory: directory)
+            try subject.checkTokenTypes()
+            return subject
         }
         let (checkpoint, tokenizer) = (subject.checkpoint, subject.tokenizer)
         let key = KnownAnswerStore.Key(weights: subject.weights, files: subject.files)
@@ -150,9 +155,8 @@ package final class EngineRoom: Sendable {
     private func reference(_ checkpoint: Checkpoint, _ tokenizer: Tokenizer) async throws(ApusError) -> ApusEmbeddings.KnownAnswer {
         try await withReferenceExecutor { executor throws(ApusError) in
             let plain = try await SentenceEncoder.load(checkpoint, onto: executor, form: .plainFP32, optimization: .none)
-            let maxTokens = checkpoint.maxTokens
             return try await executor.prepare { () throws(ApusError) in
-                try ApusEmbeddings.KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens)
+                try ApusEmbeddings.KnownAnswer.compute(plain, tokenizer, of: .few(for: checkpoint))
             }
         }
     }
@@ -162,15 +166,5 @@ package final class EngineRoom: Sendable {
         _ body: (any Executor) async throws(ApusError) -> Value
     ) async throws(ApusError) -> Value {
         try await source.withExecutor(ExecutorSettings(device: DeviceID(.cpu, 0), lanes: 1, engineLibrary: engineLibrary), body)
-    }
-
-    /// Pooling that leaves a prompt's tokens out needs to know where it ends, which the graphs do not.
-    private static func checkPrompt(_ checkpoint: Checkpoint) throws(ApusError) {
-        guard checkpoint.defaultPrompt?.isEmpty == false else { return }
-        for case .pooling(let pooling) in checkpoint.modules where !pooling.includesPrompt {
-            throw ApusError(
-                .unsupportedModel, "a default prompt that is left out of pooling (include_prompt: false) is not supported",
-                place: checkpoint.name)
-        }
     }
 }

@@ -1,3 +1,4 @@
+import ApusCheckpoint
 public import ApusErrors
 import NIOConcurrencyHelpers
 
@@ -76,7 +77,7 @@ public final class ModelRuntime: Sendable {
         let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
         let embedder = try await take(name, weight) { () async throws(ApusError) in
             let directory = try room.installation.modelDirectory(model)
-            return Embedder(try await room.load(directory: directory, precision: request, policy: policy, name: name, weight: weight), self.owner)
+            return Embedder(try await room.load(directory: directory, precision: request, policy: policy, name: name, weight: weight, for: .embedding), self.owner)
         }
         put(name, .embedder(embedder))
         return embedder

@@ -12,6 +12,9 @@ enum Figures {
         return String(format: size >= 99.95 ? "%.0f" : size >= 9.995 ? "%.1f" : "%.2f", value)
     }
 
+    /// Four digits behind the point, as scores from 0 to 1 want them.
+    static func score(_ value: Float) -> String { String(format: "%.4f", Double(value)) }
+
     static func percent(_ share: Double?) -> String {
         guard let share, share.isFinite else { return unknown }
         let text = String(format: "%.2f", share * 100)

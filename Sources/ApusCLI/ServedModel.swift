@@ -1,5 +1,6 @@
 import Apus
 import ApusBatching
+import ApusCheckpoint
 import ApusEmbeddings
 import ApusErrors
 import ApusExecution
@@ -20,7 +21,8 @@ struct ServedModel: EmbeddingModel {
 
     var description: ModelDescription {
         ModelDescription(
-            id: ready.name, created: created, dimensions: ready.embedder.dimensions,
+            id: ready.name, created: created, task: ready.embedder.classifier?.task.told ?? .embedding, dimensions: ready.embedder.dimensions,
+            labels: ready.embedder.classifier?.labels ?? [],
             maxTokens: ready.embedder.maxTokens, vocabularySize: ready.embedder.vocabularySize,
             precision: ready.precisions.map(\.rawValue).joined(separator: ","),
             segments: ready.segmentation?.count ?? 1, isOffloaded: ready.segmentation.map { $0.residency != .resident } ?? false, devices: ready.devices.map(\.description), weightsSHA256: ready.weightsSHA256,
@@ -48,6 +50,7 @@ struct ServedModel: EmbeddingModel {
         let texts = inputs.map { input -> TextInput in
             switch input {
             case .text(let text): .text(text)
+            case .pair(let first, let second): .pair(first, second)
             case .tokens(let tokens): .tokens(tokens)
             }
         }
@@ -67,6 +70,10 @@ struct ServedModel: EmbeddingModel {
         }
         return EmbeddingBatch(
             vectors: result.sequences.vectors, dimensions: result.sequences.dimensions, provenance: provenance, failures: failures)
+    }
+
+    func scores(of logits: ArraySlice<Float>) -> [Float] {
+        ready.embedder.classifier?.scores(of: logits) ?? Array(logits)
     }
 
     private func embed(
@@ -89,6 +96,17 @@ struct ServedModel: EmbeddingModel {
         }
         return ApusError(
             error.code, error.message, place: error.place, advice: error.advice, cause: RetryHint(seconds: seconds))
+    }
+}
+
+extension ModelTask {
+    /// As clients are told.
+    fileprivate var told: ModelDescription.Task {
+        switch self {
+        case .embedding: .embedding
+        case .rerank: .rerank
+        case .classify: .classify
+        }
     }
 }
 

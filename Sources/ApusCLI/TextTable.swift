@@ -29,6 +29,11 @@ struct TextTable {
         }.joined()
     }
 
+    /// A text on one line: controls and line ends, which could steer a terminal, are spaces.
+    static func cell(_ text: String) -> String {
+        String(String.UnicodeScalarView(text.unicodeScalars.map { $0.value < 0x20 || (0x7F...0x9F).contains($0.value) ? " " : $0 }))
+    }
+
     private static let gap = "  "
     private static let narrowest = 4
 }

@@ -16,7 +16,10 @@ extension Checkpoint {
             case .encoder(_, let weights): weights.files.map(\.path)
             case .onnx(let file): [file.path] + file.externalFiles
             }
-        for case .dense(let dense) in modules { paths.append(dense.weight.owner.path) }
+        // A classifier's head lies in the transformer's files.
+        if classifier == nil {
+            for case .dense(let dense) in modules { paths.append(dense.weight.owner.path) }
+        }
         return paths
     }
 }

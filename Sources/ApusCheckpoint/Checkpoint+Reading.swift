@@ -16,7 +16,7 @@ extension Checkpoint {
         let directory = try ModelDirectory(path)
         let modules = try SentenceModules(directory)
         let transformer = modules.transformer
-        let settings = try SentenceSettings(directory, transformer: transformer)
+        let settings = try SentenceSettings(directory, transformer: transformer, isClassifier: modules.isClassifier)
         let tokenizer = "tokenizer.json"
         guard let home = [transformer, directory].first(where: { $0.has(tokenizer) }) else {
             throw ApusError(
@@ -26,7 +26,7 @@ extension Checkpoint {
         tokenizerPath = home.file(tokenizer)
         name = directory.name
         self.directory = path
-        self.modules = modules.modules
+        classifier = try modules.isClassifier ? Self.classifier(directory, transformer) : nil
         lowercasesText = settings.lowercasesText
         prompts = settings.prompts
         defaultPromptName = settings.defaultPromptName
@@ -41,14 +41,21 @@ extension Checkpoint {
             try configuration.validate(weights, quantization: quantization, place: transformer.path)
             self.quantization = quantization
             source = .encoder(configuration, weights)
-            dimensions = try modules.outputSize(from: configuration.hiddenSize)
+            if let classifier {
+                self.modules = try configuration.classifierModules(weights, labels: classifier.labels.count, place: transformer.path)
+                dimensions = classifier.labels.count
+            } else {
+                self.modules = modules.modules
+                dimensions = try modules.outputSize(from: configuration.hiddenSize)
+            }
             maxTokens = min(settings.maxSequenceLength ?? .max, configuration.longestSequence)
             return
         }
         let file = try Self.onnxPath(directory, transformer)
         source = .onnx(try ONNXFile(path: file))
         quantization = nil
-        dimensions = nil
+        self.modules = modules.modules
+        dimensions = classifier?.labels.count
         if let positions = try Self.positions(transformer) {
             maxTokens = min(settings.maxSequenceLength ?? .max, positions)
         } else if let stated = settings.maxSequenceLength {
@@ -56,6 +63,11 @@ extension Checkpoint {
         } else {
             maxTokens = try SentenceSettings.tokenizerLimit(transformer) ?? Self.defaultMaxTokens
         }
+    }
+
+    private static func classifier(_ directory: ModelDirectory, _ transformer: ModelDirectory) throws(ApusError) -> SequenceClassifier {
+        try SequenceClassifier(
+            try transformer.json("config.json"), crossEncoder: try directory.jsonIfPresent("config_sentence_transformers.json"))
     }
 
     /// The ONNX file to serve: model.onnx, onnx/model.onnx or the only one there is.

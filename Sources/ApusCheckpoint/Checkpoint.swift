@@ -16,13 +16,15 @@ package struct Checkpoint: Sendable {
     package let source: Source
     /// What the weights were quantised to before they were written; nil for weights in floating point and for ONNX files.
     package let quantization: Precision?
-    /// What follows the transformer; a pooling module first.
+    /// What its logits mean; nil for a model whose vectors are embeddings.
+    package let classifier: SequenceClassifier?
+    /// What follows the transformer, a pooling module first; of a classifier its head. Empty for a classifier's ONNX file, which holds it.
     package let modules: [SentenceModule]
     /// The most tokens of one input, special tokens included: `max_seq_length` of sentence_bert_config.json, else the positions that the
     /// network has; never more than those.
     package let maxTokens: Int
     package let tokenizerPath: String
-    /// Elements of a text's vector; nil for ONNX files, which tell it only once they are loaded.
+    /// Elements of a text's vector, the labels of a classifier; nil for ONNX files, which tell it only once they are loaded.
     package let dimensions: Int?
     /// Whether texts are to be lowercased before the tokenizer sees them (`do_lower_case`).
     package let lowercasesText: Bool

@@ -12,6 +12,14 @@ package struct DenseModule: Sendable {
     package let bias: TensorView?
     package let activation: Activation
 
+    /// - Parameters:
+    ///   - weight: `[out, in]`.
+    ///   - bias: `[out]`.
+    init(weight: TensorView, bias: TensorView, activation: Activation) {
+        (outFeatures, inFeatures) = (weight.shape[0], weight.shape[1])
+        (self.weight, self.bias, self.activation) = (weight, bias, activation)
+    }
+
     /// Reads a Dense module's folder.
     init(_ directory: ModelDirectory, folder: String) throws(ApusError) {
         let reader = try directory.json("config.json")

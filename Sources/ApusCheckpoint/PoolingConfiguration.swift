@@ -26,6 +26,9 @@ package struct PoolingConfiguration: Sendable, Hashable {
     /// What sentence-transformers does with a checkpoint that has no modules.json.
     static let mean = PoolingConfiguration(modes: [.mean], includesPrompt: true)
 
+    /// What the heads of classifiers read.
+    static let cls = PoolingConfiguration(modes: [.cls], includesPrompt: true)
+
     /// The older form, one flag a mode, in the order in which sentence-transformers concatenates them.
     private static let flags: [(key: String, mode: Mode)] = [
         ("pooling_mode_cls_token", .cls), ("pooling_mode_max_tokens", .max), ("pooling_mode_mean_tokens", .mean),

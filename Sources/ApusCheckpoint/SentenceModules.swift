@@ -5,17 +5,21 @@ import ApusJSON
 struct SentenceModules {
     /// The folder of config.json, the weights and the tokenizer; the model directory itself in all but old checkpoints.
     let transformer: ModelDirectory
+    /// Empty for a sequence classifier, whose head is among the transformer's weights.
     let modules: [SentenceModule]
+    /// Whether config.json describes a sequence classifier and modules.json, where there is one, makes nothing else of it.
+    let isClassifier: Bool
     /// The input size that the pooling module states, and where.
     let pooledSize: (value: Int, place: String)?
 
     private static let file = "modules.json"
 
-    /// Reads modules.json; without it, the mean of the tokens, as sentence-transformers does then.
+    /// Reads modules.json; without it, a classifier's head or the mean of the tokens, as sentence-transformers does then.
     init(_ directory: ModelDirectory) throws(ApusError) {
         guard directory.has(Self.file) else {
             transformer = directory
-            modules = [.pooling(.mean)]
+            isClassifier = try Self.describesClassifier(directory)
+            modules = isClassifier ? [] : [.pooling(.mean)]
             pooledSize = nil
             return
         }
@@ -62,7 +66,8 @@ struct SentenceModules {
         guard let transformer else {
             throw ApusError(.invalidCheckpoint, "no modules are listed", place: place)
         }
-        try Self.requirePooled(modules, place)
+        isClassifier = modules.isEmpty ? try Self.describesClassifier(transformer) : false
+        if !isClassifier { try Self.requirePooled(modules, place) }
         self.transformer = transformer
         self.modules = modules
         self.pooledSize = pooledSize
@@ -90,6 +95,11 @@ struct SentenceModules {
             }
         }
         return size
+    }
+
+    private static func describesClassifier(_ transformer: ModelDirectory) throws(ApusError) -> Bool {
+        guard let configuration = try transformer.jsonIfPresent("config.json") else { return false }
+        return try SequenceClassifier.isDescribed(by: configuration)
     }
 
     /// Accepts a module that reads and writes the text's vector and not the tokens' states.

@@ -17,14 +17,15 @@ struct SentenceSettings {
     /// - Parameters:
     ///   - directory: the model directory.
     ///   - transformer: the folder of its Transformer module.
-    init(_ directory: ModelDirectory, transformer: ModelDirectory) throws(ApusError) {
+    ///   - isClassifier: whether the tokenizer's limit counts without the first file, too, as transformers has it.
+    init(_ directory: ModelDirectory, transformer: ModelDirectory, isClassifier: Bool) throws(ApusError) {
         let name = Self.transformerFiles.first { transformer.has($0) }
         let settings: JSONReader? = if let name { try transformer.json(name) } else { nil }
         let stated = try settings?.optionalInteger("max_seq_length")
         if let settings, let stated, stated < 1 {
             throw ApusError(.invalidCheckpoint, "\(stated) is not positive", place: settings.place(of: "max_seq_length"))
         }
-        maxSequenceLength = settings != nil && stated == nil ? try Self.tokenizerLimit(transformer) : stated
+        maxSequenceLength = (settings != nil || isClassifier) && stated == nil ? try Self.tokenizerLimit(transformer) : stated
         lowercasesText = try settings?.optionalBool("do_lower_case") ?? false
 
         let model = try directory.jsonIfPresent("config_sentence_transformers.json")

@@ -15,6 +15,8 @@ struct ONNXEncoder: Sendable {
 
     /// Names under which exporters hand out finished sentence vectors.
     private static let vectorNames = ["sentence_embedding", "sentence_embeddings"]
+    /// The output of classifiers.
+    private static let logitsName = "logits"
     private static let stateNames = ["last_hidden_state", "token_embeddings", "hidden_states"]
 
     static func load(
@@ -30,10 +32,15 @@ struct ONNXEncoder: Sendable {
             }
         }
         let names = network.outputs.map(\.name)
+        let vectorNames = checkpoint.classifier == nil ? vectorNames : [logitsName]
         if let output = names.firstIndex(where: { vectorNames.contains($0) }), network.outputs[output].shape.count == 2,
             network.outputs[output].elementType == .float32
         {
             return ONNXEncoder(network: network, pooling: nil, output: output)
+        }
+        guard checkpoint.classifier == nil else {
+            throw ApusError(
+                .unsupportedModel, "no output '\(logitsName)' [batch, labels] in fp32, which classifiers have; outputs are \(names)", place: file.path)
         }
         guard
             let output = names.firstIndex(where: { stateNames.contains($0) })

@@ -86,6 +86,9 @@ package struct SentenceEncoder: Sendable {
             throw ApusError(
                 .unsupportedModel, "the size of the model's vectors is not known before it runs", place: checkpoint.name)
         }
+        if let labels = checkpoint.classifier?.labels.count, labels != size {
+            throw ApusError(.invalidCheckpoint, "config.json names \(labels) labels, the network gives \(size) logits", place: checkpoint.name)
+        }
         return size
     }
 }

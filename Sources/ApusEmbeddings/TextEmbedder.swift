@@ -13,6 +13,9 @@ package final class TextEmbedder: Sendable {
     package let dimensions: Int
     /// Highest token id that the network has an embedding for, + 1.
     package let vocabularySize: Int
+    /// What the vectors mean where they are logits.
+    package let classifier: SequenceClassifier?
+    private let typeVocabularySize: Int?
     private let lowercasesText: Bool
     /// Put before every text, as sentence-transformers does with a checkpoint's default prompt.
     private let prompt: String
@@ -31,6 +34,8 @@ package final class TextEmbedder: Sendable {
         self.scheduler = scheduler
         self.tokenizer = tokenizer
         self.maxTokens = max(1, min(checkpoint.maxTokens, maxTokens ?? .max))
+        classifier = checkpoint.classifier
+        typeVocabularySize = checkpoint.typeVocabularySize
         lowercasesText = checkpoint.lowercasesText
         prompt = checkpoint.defaultPrompt ?? ""
         vocabularySize =
@@ -69,31 +74,39 @@ package final class TextEmbedder: Sendable {
     private func sequence(
         _ input: TextInput, _ truncation: Truncation, place: String
     ) throws(ApusError) -> (EncoderBatch.Sequence, TokenCount) {
-        let ids: [Int32]
-        let typeIDs: [Int32]
+        let sequence: EncoderBatch.Sequence
         let original: Int
         switch input {
         case .text(let text):
-            let text = prompt + text
-            var encoding = tokenizer.encode(lowercasesText ? text.lowercased() : text)
-            original = encoding.originalTokenCount
-            if original > maxTokens { try refuse(truncation, original, place) }
-            encoding.truncate(to: maxTokens)
-            (ids, typeIDs) = (encoding.ids, encoding.typeIDs)
+            (sequence, original) = try cut(tokenizer.encode(spelled(prompt + text)), truncation, place)
+        case .pair(let first, let second):
+            (sequence, original) = try cut(tokenizer.encode(spelled(first), pair: spelled(second)), truncation, place)
         case .tokens(let tokens):
             original = tokens.count
             if original > maxTokens { try refuse(truncation, original, place) }
-            ids = Array(tokens.prefix(maxTokens))
-            typeIDs = [Int32](repeating: 0, count: ids.count)
+            let ids = Array(tokens.prefix(maxTokens))
+            sequence = EncoderBatch.Sequence(ids: ids, typeIDs: [Int32](repeating: 0, count: ids.count))
         }
-        for id in ids where id < 0 || Int(id) >= vocabularySize {
+        for id in sequence.ids where id < 0 || Int(id) >= vocabularySize {
             throw ApusError(
                 .invalidToken, "token id \(id) is not in the vocabulary of \(vocabularySize) tokens", place: place)
         }
-        guard !ids.isEmpty else {
+        guard !sequence.ids.isEmpty else {
             throw ApusError(.emptyInput, "the input has no tokens", place: place)
         }
-        return (EncoderBatch.Sequence(ids: ids, typeIDs: typeIDs), TokenCount(run: ids.count, original: original))
+        return (sequence, TokenCount(run: sequence.ids.count, original: original))
+    }
+
+    private func spelled(_ text: String) -> String { lowercasesText ? text.lowercased() : text }
+
+    private func cut(
+        _ encoding: Encoding, _ truncation: Truncation, _ place: String
+    ) throws(ApusError) -> (EncoderBatch.Sequence, original: Int) {
+        var encoding = encoding
+        let original = encoding.originalTokenCount
+        if original > maxTokens { try refuse(truncation, original, place) }
+        encoding.truncate(to: maxTokens)
+        return (EncoderBatch.Sequence(encoding, typeVocabularySize), original)
     }
 
     private func refuse(_ truncation: Truncation, _ tokens: Int, _ place: String) throws(ApusError) {
@@ -107,6 +120,9 @@ package final class TextEmbedder: Sendable {
 /// One thing to embed.
 package enum TextInput: Sendable {
     case text(String)
+    /// Two texts as one input, with what the tokenizer's template puts between them; cut where the longer of them is, so that the shorter stays
+    /// whole as long as it is no more than half of what the model takes.
+    case pair(String, String)
     /// Token ids as they are to be run, special tokens included.
     case tokens([Int32])
 }

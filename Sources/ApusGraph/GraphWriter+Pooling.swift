@@ -2,6 +2,7 @@ import ApusCheckpoint
 import ApusErrors
 import ApusExecution
 import ApusTensor
+import CApusKernels
 
 /// From token rows to one vector for each sequence: pooling, dense layers and normalisation, as sentence-transformers stacks them.
 extension GraphWriter {
@@ -33,11 +34,11 @@ extension GraphWriter {
         output(value, named: EncoderGraph.output, .float32, [.symbolic("B"), .fixed(width)])
     }
 
-    /// Dense layers behind the pooling keep floating-point weights where linear layers have blocks: they are small, and nothing after them
+    /// Dense layers behind the pooling keep floating-point weights where linear layers have integers: they are small, and nothing after them
     /// evens out what they lose.
     private mutating func dense(_ x: Value, _ dense: DenseModule) throws(ApusError) -> Value {
         let layer = Linear(weight: try WeightMatrix(dense.weight), bias: dense.bias)
-        if let format { return try packedLinear(x, layer, dense.activation, format) }
+        if let format { return try packedLinear(x, layer, dense.activation, format == APUS_FORMAT_INT8 ? APUS_FORMAT_FP32 : format) }
         return activation(gemm(x, try matrix(layer.weight), layer.bias), dense.activation)
     }
 

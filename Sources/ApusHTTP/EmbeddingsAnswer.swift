@@ -40,51 +40,12 @@ struct EmbeddingsAnswer {
         }
         writer.endArray()
         writer.member("model", reply.model.id)
-        writer.key("usage")
-        writer.beginObject()
-        writer.member("prompt_tokens", reply.promptTokens)
-        writer.member("total_tokens", reply.promptTokens)
-        writer.endObject()
-        if provenance {
-            writer.key("provenance")
-            writer.beginArray()
-            for (row, input) in batch.provenance.enumerated() {
-                if batch.failures[row] == nil { Self.append(input, to: &writer) } else { writer.null() }
-            }
-            writer.endArray()
-        }
+        writer.usage(tokens: reply.promptTokens)
+        if provenance { writer.provenance(batch.provenance, failures: batch.failures) }
         writer.endObject()
         return writer.bytes
     }
 
     /// The headers that every answer with vectors carries, and the number of errors where there may be some.
-    var headers: [(String, String)] {
-        let summary = reply.summary
-        let errors = partial ? [("x-apus-errors", String(reply.batch.failures.count))] : []
-        return errors + [
-            ("x-apus-device", summary.devices.joined(separator: ",")),
-            ("x-apus-precision", summary.precisions.joined(separator: ",")),
-            ("x-apus-fallback", summary.fallback.rawValue),
-            ("x-apus-batch", String(summary.batchSize)),
-            ("x-apus-cache", "hit=\(summary.cacheHits), miss=\(summary.cacheMisses)"),
-            ("x-apus-truncated", String(summary.truncated)),
-        ]
-    }
-
-    private static func append(_ input: EmbeddingProvenance, to writer: inout JSONWriter) {
-        writer.beginObject()
-        writer.member("device", input.device)
-        writer.member("precision", input.precision)
-        writer.member("fallback", input.fallback.rawValue)
-        writer.member("batch_size", input.batchSize)
-        writer.member("padding", input.padding)
-        writer.member("cache", input.cache.rawValue)
-        writer.member("truncated", input.truncated)
-        writer.member("original_tokens", input.originalTokens)
-        writer.key("queue_ms")
-        writer.number(input.queueMilliseconds)
-        writer.key("run_ms")
-        writer.number(input.runMilliseconds)
-        writer.endObject()
-    }
+    var headers: [(String, String)] { reply.summary.headers(failures: partial ? reply.batch.failures.count : nil) }
 }

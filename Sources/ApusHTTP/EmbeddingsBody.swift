@@ -19,13 +19,10 @@ struct EmbeddingsBody {
     let provenance: Bool
     let partial: Bool
 
-    /// The most JSON values in a body: the memory of a parsed body stays within some 100 MB.
-    static let jsonLimits = JSONLimits(values: 1 << 22)
-
     /// - Parameter maxInputs: longer lists are refused before their elements are looked at.
     /// - Throws: `.invalidJSON`, `.invalidValue`, `.emptyInput`, `.arrayTooLong`.
     init(parsing bytes: UnsafeRawBufferPointer, maxInputs: Int) throws(ApusError) {
-        let document = try JSONValue(parsing: bytes, limits: Self.jsonLimits)
+        let document = try JSONValue(parsing: bytes, limits: RequestBody.limits)
         guard case .object(let object) = document else {
             throw ApusError(.invalidValue, "the body must be a JSON object, not \(document.kind)")
         }

@@ -39,7 +39,14 @@ enum ModelsAnswer {
         writer.member("created", model.created)
         writer.member("owned_by", "apus")
         writer.member("task", model.task.rawValue)
-        writer.member("dimensions", model.dimensions)
+        writer.key("dimensions")
+        if model.labels.isEmpty { writer.integer(model.dimensions) } else { writer.null() }
+        if !model.labels.isEmpty {
+            writer.key("labels")
+            writer.beginArray()
+            for label in model.labels { writer.string(label) }
+            writer.endArray()
+        }
         writer.member("max_tokens", model.maxTokens)
         writer.member("precision", model.precision)
         writer.member("segments", model.segments)

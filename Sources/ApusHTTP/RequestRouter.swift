@@ -25,7 +25,7 @@ struct RequestRouter: Sendable {
         let route = (try? find(RequestTarget(head.uri)))?.route ?? .unknown
         do throws(ApusError) {
             let caller = try caller(of: head, on: route)
-            guard route == .embeddings, head.method == .POST, let reply = refusal(of: head, caller) else { return .admit(caller) }
+            guard let task = route.task, head.method == .POST, let reply = refusal(of: head, caller, route, task) else { return .admit(caller) }
             return .turnAway(reply)
         } catch {
             return .refuse(refuse(error, headers: head.headers))
@@ -33,15 +33,17 @@ struct RequestRouter: Sendable {
     }
 
     /// Nil unless the queue has no room for whatever the body may say. A request with wrong headers goes on, and is told so.
-    private func refusal(of head: HTTPRequestHead, _ caller: Caller) -> HTTPReply? {
+    private func refusal(
+        of head: HTTPRequestHead, _ caller: Caller, _ route: Route, _ task: ModelDescription.Task
+    ) -> HTTPReply? {
         let arrival = ContinuousClock.now
         guard let asked = try? RequestHeaders(head.headers, arrival: arrival) else { return nil }
         do throws(ApusError) {
-            try service.requireRoom(EmbeddingOptions(deadline: asked.deadline, priority: asked.priority), for: caller)
+            try service.requireRoom(EmbeddingOptions(deadline: asked.deadline, priority: asked.priority), for: caller, task: task)
             return nil
         } catch {
             service.metrics.began()
-            return ended(HTTPReply(error), error, on: .embeddings, RequestHeaders.requestID(head.headers), since: arrival)
+            return ended(HTTPReply(error), error, on: route, RequestHeaders.requestID(head.headers), since: arrival)
         }
     }
 
@@ -97,11 +99,14 @@ struct RequestRouter: Sendable {
     }
 
     private enum Found {
-        case embeddings, models, model(String), loadModel(String), unloadModel(String), devices(DevicesRoute.Target), live, ready, metrics
+        case embeddings, rerank, classify, similarity, models, model(String), loadModel(String), unloadModel(String), devices(DevicesRoute.Target), live, ready, metrics
 
         var route: Route {
             switch self {
             case .embeddings: .embeddings
+            case .rerank: .rerank
+            case .classify: .classify
+            case .similarity: .similarity
             case .models: .models
             case .model: .model
             case .loadModel: .modelLoad
@@ -117,6 +122,9 @@ struct RequestRouter: Sendable {
     private func find(_ target: RequestTarget) throws(ApusError) -> Found {
         switch target.segments {
         case ["v1", "embeddings"]: return .embeddings
+        case ["v1", "rerank"]: return .rerank
+        case ["v1", "classify"]: return .classify
+        case ["v1", "similarity"]: return .similarity
         case ["v1", "models"]: return .models
         case ["health", "live"]: return .live
         case ["health", "ready"]: return .ready
@@ -181,6 +189,12 @@ struct RequestRouter: Sendable {
             return try await DevicesRoute(service: service).answer(request, on: target)
         case .embeddings:
             return try await EmbeddingsRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
+        case .rerank:
+            return try await RerankRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
+        case .classify:
+            return try await ClassifyRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
+        case .similarity:
+            return try await SimilarityRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
         }
     }
 
@@ -207,8 +221,19 @@ extension ServiceMetrics.Route {
     /// Whether it tells something and changes nothing.
     fileprivate var isRead: Bool {
         switch self {
-        case .embeddings, .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache, .modelLoad, .modelUnload: false
+        case .embeddings, .rerank, .classify, .similarity: false
+        case .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache, .modelLoad, .modelUnload: false
         case .models, .model, .devices, .device, .live, .ready, .metrics, .unknown: true
+        }
+    }
+
+    /// What the model that it asks must be made for; nil for those that ask none.
+    fileprivate var task: ModelDescription.Task? {
+        switch self {
+        case .embeddings, .similarity: .embedding
+        case .rerank: .rerank
+        case .classify: .classify
+        default: nil
         }
     }
 
@@ -216,7 +241,7 @@ extension ServiceMetrics.Route {
     fileprivate var scopes: Set<AccessKey.Scope>? {
         switch self {
         case .live: nil
-        case .embeddings: [.infer]
+        case .embeddings, .rerank, .classify, .similarity: [.infer]
         case .models, .model: [.infer, .admin]
         case .devices, .device, .metrics: [.metrics, .admin]
         case .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache, .modelLoad, .modelUnload: [.admin]

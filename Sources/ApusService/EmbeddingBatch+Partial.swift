@@ -30,13 +30,19 @@ extension EmbeddingBatch {
         return EmbeddingBatch(vectors: vectors, dimensions: dimensions, provenance: provenance, failures: failures)
     }
 
-    /// Each failure with the place of its input among those of the request, `input[3]`.
-    func placingFailures() -> EmbeddingBatch {
+    /// Each failure that has a place among those of its input, `documents[3]`.
+    func placingFailures(_ names: InputNames) -> EmbeddingBatch {
         guard !failures.isEmpty else { return self }
         var placed = self
-        for (index, failure) in failures where failure.place?.hasPrefix("input") == true {
-            placed.failures[index]?.place = "input[\(index)]"
+        for (index, failure) in failures {
+            guard let place = failure.place, place.hasPrefix("input") || place.hasPrefix(names.field(index)) else { continue }
+            placed.failures[index]?.place = names.element(index)
         }
         return placed
+    }
+
+    /// The vectors, one after the other.
+    var rows: [ArraySlice<Float>] {
+        provenance.indices.map { vectors[($0 * dimensions)..<(($0 + 1) * dimensions)] }
     }
 }

@@ -16,18 +16,27 @@ package protocol EmbeddingModel: Sendable {
 
     /// Embeds `inputs` (never empty) and answers in their order, one row for each. Under ``EmbeddingOptions/partial`` what ails one input
     /// alone is told in ``EmbeddingBatch/failures``, and only what stops all of them is thrown.
+    ///
+    /// The rows of models for reranking and classifying are logits, one for each of ``ModelDescription/labels``.
     func embed(_ inputs: [EmbeddingInput], options: EmbeddingOptions) async throws -> EmbeddingBatch
+
+    /// The scores of one row of logits, in the order of the labels; of models that give vectors, the row.
+    func scores(of logits: ArraySlice<Float>) -> [Float]
 }
 
 extension EmbeddingModel {
     /// There is room.
     package func requireRoom(_ options: EmbeddingOptions) throws(ApusError) {}
+
+    package func scores(of logits: ArraySlice<Float>) -> [Float] { Array(logits) }
 }
 
 /// One thing to embed.
 package enum EmbeddingInput: Sendable, Equatable {
     /// Text still to be tokenised.
     case text(String)
+    /// Two texts that the model reads together.
+    case pair(String, String)
     /// Token ids as they are to be run, special tokens included. Each is 0 or more and below the model's vocabulary size.
     case tokens([Int32])
 }

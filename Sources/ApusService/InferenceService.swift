@@ -6,7 +6,7 @@ import Synchronization
 package final class InferenceService: Sendable {
     package let metrics: ServiceMetrics
     package let access: AccessControl
-    private let embedding: EmbedOperation
+    private let runs: ModelRun
     private let models: ModelsOperation
     private let health: HealthOperation
     private let devices: DevicesOperation?
@@ -26,8 +26,7 @@ package final class InferenceService: Sendable {
     ) {
         self.metrics = metrics
         self.access = access
-        embedding = EmbedOperation(
-            catalog: catalog, limits: limits, metrics: metrics, limiter: KeyLimiter(access, now: now))
+        runs = ModelRun(catalog: catalog, limits: limits, metrics: metrics, limiter: KeyLimiter(access, now: now))
         models = ModelsOperation(catalog: catalog)
         health = HealthOperation(catalog: catalog, devices: devices)
         self.devices = devices.map(DevicesOperation.init)
@@ -39,24 +38,58 @@ package final class InferenceService: Sendable {
     ///   `.deadlineExceeded`, `.cancelled`, `.shuttingDown`, and what the model throws. Errors of other types become `.internalError`, with
     ///   the error as its cause.
     package func embed(_ request: EmbedRequest, for caller: Caller = .anyone) async throws(ApusError) -> EmbedReply {
+        var request = request
+        request.options = try allowed(request.options, caller)
+        return try await telling { try await EmbedOperation(runs: runs).run(request) }
+    }
+
+    /// Throws as ``embed(_:for:)`` does, of the query and the documents.
+    package func rerank(_ request: RerankRequest, for caller: Caller = .anyone) async throws(ApusError) -> RerankReply {
+        var request = request
+        request.options = try allowed(request.options, caller)
+        return try await telling { try await RerankOperation(runs: runs).run(request) }
+    }
+
+    /// Throws as ``embed(_:for:)`` does.
+    package func classify(_ request: ClassifyRequest, for caller: Caller = .anyone) async throws(ApusError) -> ClassifyReply {
+        var request = request
+        request.options = try allowed(request.options, caller)
+        return try await telling { try await ClassifyOperation(runs: runs).run(request) }
+    }
+
+    /// Throws as ``embed(_:for:)`` does, of the sources and the sentences.
+    package func similarity(_ request: SimilarityRequest, for caller: Caller = .anyone) async throws(ApusError) -> SimilarityReply {
+        var request = request
+        request.options = try allowed(request.options, caller)
+        request.options.partial = false
+        return try await telling { try await SimilarityOperation(runs: runs).run(request) }
+    }
+
+    /// A question that can be asked before anything of a request but its head is known.
+    /// - Parameter task: what the request's model must be made for.
+    /// - Throws: `.overloaded` and `.rateLimitExceeded` when ``embed(_:for:)`` or its like would throw them for whatever is asked with these
+    ///   options.
+    package func requireRoom(
+        _ options: EmbeddingOptions, for caller: Caller, task: ModelDescription.Task = .embedding
+    ) throws(ApusError) {
+        try runs.requireRoom(Self.capped(options, caller), for: task)
+    }
+
+    private func allowed(_ options: EmbeddingOptions, _ caller: Caller) throws(ApusError) -> EmbeddingOptions {
         guard !isDraining else { throw Self.shuttingDown }
         try caller.require(anyOf: [.infer])
-        var request = request
-        request.options = Self.allowed(request.options, caller)
+        return Self.capped(options, caller)
+    }
+
+    private func telling<Reply>(_ body: () async throws -> Reply) async throws(ApusError) -> Reply {
         do {
-            return try await embedding.run(request)
+            return try await body()
         } catch {
             throw Self.told(error)
         }
     }
 
-    /// A question that can be asked before anything of a request but its head is known.
-    /// - Throws: `.overloaded` and `.rateLimitExceeded` when ``embed(_:for:)`` would throw them for whatever is asked with these options.
-    package func requireRoom(_ options: EmbeddingOptions, for caller: Caller) throws(ApusError) {
-        try embedding.requireRoom(Self.allowed(options, caller))
-    }
-
-    private static func allowed(_ options: EmbeddingOptions, _ caller: Caller) -> EmbeddingOptions {
+    private static func capped(_ options: EmbeddingOptions, _ caller: Caller) -> EmbeddingOptions {
         var options = options
         options.client = caller.client
         options.priority = options.priority.capped(at: caller.highestPriority)

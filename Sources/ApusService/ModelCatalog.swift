@@ -6,7 +6,7 @@ package protocol ModelCatalog: Sendable {
     func entry(_ id: String) -> CatalogEntry?
     /// Every model that can serve, in the order they were named at start.
     var models: [ModelDescription] { get }
-    /// Every model that takes work now.
+    /// Every model that takes work now, whatever its task.
     var ready: [any EmbeddingModel] { get }
     /// One line for each model on each device, loading and failed ones included.
     var readiness: [ModelReadiness] { get }
@@ -44,8 +44,6 @@ package enum CatalogEntry: Sendable {
     case unloaded
     /// Loading failed, for the reason given.
     case failed(reason: String)
-    /// Loaded, but made for another task than embedding.
-    case otherTask(ModelDescription)
 }
 
 /// Whether one model on one device gives its known answer.

@@ -10,8 +10,10 @@ package struct ModelDescription: Sendable, Equatable {
     /// When it was loaded, in seconds since 1970.
     package var created: Int64
     package var task: Task
-    /// Elements of a full vector.
+    /// Elements of a full vector; the labels' number for models that give logits.
     package var dimensions: Int
+    /// What the logits of a model for reranking or classifying stand for; empty for one that gives vectors.
+    package var labels: [String]
     /// Tokens of the longest input that is not truncated, special tokens included.
     package var maxTokens: Int
     /// Highest token id + 1.
@@ -26,7 +28,7 @@ package struct ModelDescription: Sendable, Equatable {
     package var devices: [String]
     /// Lower-case hexadecimal SHA-256 of the weights.
     package var weightsSHA256: String
-    /// Cosine of this precision's known answer to that of plain fp32. Nil when it was not measured.
+    /// Cosine of this precision's known answer to that of plain fp32, of logits what compares with it. Nil when it was not measured.
     package var cosineToFP32: Double?
 
     package init(
@@ -34,6 +36,7 @@ package struct ModelDescription: Sendable, Equatable {
         created: Int64,
         task: Task = .embedding,
         dimensions: Int,
+        labels: [String] = [],
         maxTokens: Int,
         vocabularySize: Int,
         precision: String,
@@ -47,6 +50,7 @@ package struct ModelDescription: Sendable, Equatable {
         self.created = created
         self.task = task
         self.dimensions = dimensions
+        self.labels = labels
         self.maxTokens = maxTokens
         self.vocabularySize = vocabularySize
         self.precision = precision

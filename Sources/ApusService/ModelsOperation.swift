@@ -38,7 +38,7 @@ struct ModelsOperation: Sendable {
     private func state(of id: String) throws(ApusError) -> ModelState {
         let standing: ModelState.Standing
         switch catalog.entry(id) {
-        case .ready, .otherTask: standing = .ready
+        case .ready: standing = .ready
         case .loading: standing = .loading
         case .unloading: standing = .unloading
         case .unloaded: standing = .unloaded

@@ -8,6 +8,9 @@ package struct ServiceMetrics: Sendable {
     /// The routes that are told apart, so that no client can invent label values.
     package enum Route: String, Sendable, CaseIterable {
         case embeddings = "/v1/embeddings"
+        case rerank = "/v1/rerank"
+        case classify = "/v1/classify"
+        case similarity = "/v1/similarity"
         case models = "/v1/models"
         case model = "/v1/models/{id}"
         case modelLoad = "/v1/models/{id}/load"

@@ -107,12 +107,12 @@ extension HTTPTests {
                 try await connection.send(Wire.get("/v1/models"))
                 let list = try await connection.response()
                 let data = try JSONReader(try list.json).array("data")
-                #expect(try data.map { try JSONReader($0).string("id") } == ["m", "wide", "org/gated", "reranker"])
+                #expect(try data.map { try JSONReader($0).string("id") } == ["m", "wide", "org/gated", "reranker", "classifier"])
 
                 try await connection.send(Wire.get("/v1/models/m?verbose=1"))
                 #expect(
                     try await connection.response().text
-                        == #"{"id":"m","object":"model","created":1700000000,"owned_by":"apus","task":"embedding","dimensions":8,"max_tokens":16,"precision":"fp32","devices":["cpu:0"],"weights_sha256":"\#(String(repeating: "ab", count: 32))","cosine_to_fp32":1.0}"#
+                        == #"{"id":"m","object":"model","created":1700000000,"owned_by":"apus","task":"embedding","dimensions":8,"max_tokens":16,"precision":"fp32","segments":1,"offload":false,"devices":["cpu:0"],"weights_sha256":"\#(String(repeating: "ab", count: 32))","cosine_to_fp32":1.0}"#
                 )
                 for target in ["/v1/models/org/gated", "/v1/models/org%2Fgated", "http://localhost/v1/models/%6frg/gated"] {
                     try await connection.send(Wire.get(target))

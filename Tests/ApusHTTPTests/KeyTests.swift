@@ -24,15 +24,20 @@ extension HTTPTests {
             let path = route.rawValue.replacing("devices/{id}", with: "devices/cpu:0").replacing("{id}", with: "m")
             switch route {
             case .embeddings: return Wire.embed(#"{"model":"m","input":"good"}"#, headers: headers)
+            case .rerank: return Self.post(path, #"{"model":"reranker","query":"q","documents":["d"]}"#, headers)
+            case .classify: return Self.post(path, #"{"model":"classifier","input":"good"}"#, headers)
+            case .similarity: return Self.post(path, #"{"model":"m","source_sentence":"a","sentences":["b"]}"#, headers)
             case .modelLoad, .modelUnload, .deviceProbe, .deviceClearCache, .devicesClearCache:
                 return Wire.request("POST \(path) HTTP/1.1", headers: ["Content-Length: 0"] + headers)
-            case .deviceProfile:
-                let body = Array(#"{"steps":1}"#.utf8)
-                let lines = ["Content-Length: \(body.count)", "Content-Type: application/json"] + headers
-                return Wire.request("POST \(path) HTTP/1.1", headers: lines) + body
+            case .deviceProfile: return Self.post(path, #"{"steps":1}"#, headers)
             case .models, .model, .devices, .device, .live, .ready, .metrics: return Wire.get(path, headers: headers)
             case .unknown: return Wire.get("/nothing/here", headers: headers)
             }
+        }
+
+        private static func post(_ path: String, _ body: String, _ headers: [String]) -> [UInt8] {
+            let lines = ["Content-Length: \(body.utf8.count)", "Content-Type: application/json"] + headers
+            return Wire.request("POST \(path) HTTP/1.1", headers: lines) + Array(body.utf8)
         }
 
         private func answer(_ request: [UInt8], from server: TestServer) async throws -> RawResponse {
@@ -75,7 +80,7 @@ extension HTTPTests {
         func scopes(_ route: ServiceMetrics.Route) async throws {
             let reaching: Set<AccessKey.Scope> =
                 switch route {
-                case .embeddings: [.infer]
+                case .embeddings, .rerank, .classify, .similarity: [.infer]
                 case .models, .model: [.infer, .admin]
                 case .devices, .device, .metrics: [.metrics, .admin]
                 case .modelLoad, .modelUnload, .deviceProbe, .deviceClearCache, .devicesClearCache, .deviceProfile: [.admin]

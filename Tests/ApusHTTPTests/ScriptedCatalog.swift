@@ -10,10 +10,8 @@ struct ScriptedCatalog: ModelCatalog {
     let plain: ScriptedModel
     let wide: ScriptedModel
     let gated: ScriptedModel
-    let reranker = ModelDescription(
-        id: "reranker", created: 0, task: .rerank, dimensions: 1, maxTokens: 16, vocabularySize: 100, precision: "fp32",
-        devices: ["cpu:0"], weightsSHA256: ""
-    )
+    let reranker: ScriptedModel
+    let classifier: ScriptedModel
     var failing = false
     /// Serves `m` and `org/gated` until it is told otherwise.
     let lifecycle = ScriptedLifecycle()
@@ -23,6 +21,8 @@ struct ScriptedCatalog: ModelCatalog {
         plain = ScriptedModel("m", crowd: crowd)
         wide = ScriptedModel("wide", dimensions: 384, crowd: wideCrowd)
         gated = ScriptedModel("org/gated", gate: gate, crowd: crowd)
+        reranker = ScriptedModel("reranker", task: .rerank, labels: ["LABEL_0"])
+        classifier = ScriptedModel("classifier", task: .classify, labels: ["low", "middle", "high"])
     }
 
     func entry(_ id: String) -> CatalogEntry? {
@@ -37,7 +37,8 @@ struct ScriptedCatalog: ModelCatalog {
         case "org/gated": .ready(gated)
         case "slow-to-load": .loading(retryAfter: 7)
         case "broken": .failed(reason: "its weights are cut short")
-        case "reranker": .otherTask(reranker)
+        case "reranker": .ready(reranker)
+        case "classifier": .ready(classifier)
         default: nil
         }
     }
@@ -54,7 +55,7 @@ struct ScriptedCatalog: ModelCatalog {
         lifecycle.set(id, id == "org/gated" ? .unloading : .unloaded)
     }
 
-    var models: [ModelDescription] { [plain.description, wide.description, gated.description, reranker] }
+    var models: [ModelDescription] { [plain, wide, gated, reranker, classifier].map(\.description) }
 
     var readiness: [ModelReadiness] {
         [

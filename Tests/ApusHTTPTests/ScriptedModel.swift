@@ -3,18 +3,22 @@ import ApusService
 import Synchronization
 
 /// A model whose vectors anyone can work out by hand: element `d` of a text of `n` UTF-8 bytes is `(n + d) / 8` before it is normalised
-/// by nobody, so that cutting and normalising show. A word is a token, and two special tokens are added. The text `poison` fails.
+/// by nobody, so that cutting and normalising show. A word is a token, and two special tokens are added, three to a pair, whose texts count
+/// together. The text `poison` fails, alone and in a pair. Scores are half the logits.
 struct ScriptedModel: EmbeddingModel {
     let description: ModelDescription
     /// Holds requests until it is opened. Nil: answers at once.
     var gate: Gate?
     let crowd: Crowd
 
-    init(_ id: String, gate: Gate? = nil, dimensions: Int = 8, crowd: Crowd = Crowd()) {
+    init(
+        _ id: String, gate: Gate? = nil, dimensions: Int = 8, crowd: Crowd = Crowd(), task: ModelDescription.Task = .embedding,
+        labels: [String] = []
+    ) {
         self.gate = gate
         self.crowd = crowd
         description = ModelDescription(
-            id: id, created: 1_700_000_000, dimensions: dimensions, maxTokens: 16, vocabularySize: 100, precision: "fp32",
+            id: id, created: 1_700_000_000, task: task, dimensions: labels.isEmpty ? dimensions : labels.count, labels: labels, maxTokens: 16, vocabularySize: 100, precision: "fp32",
             devices: ["cpu:0"], weightsSHA256: String(repeating: "ab", count: 32), cosineToFP32: 1
         )
     }
@@ -54,12 +58,24 @@ struct ScriptedModel: EmbeddingModel {
         if tokens > description.maxTokens, options.truncation == .refuse {
             return ApusError(.contextLengthExceeded, "\(tokens) tokens are more than \(description.maxTokens)", place: "input")
         }
-        return input == .text("poison") ? ApusError(.requestQuarantined, "it ended its process") : nil
+        let isPoisoned =
+            switch input {
+            case .text(let text): text == "poison"
+            case .pair(_, let text): text == "poison"
+            case .tokens: false
+            }
+        return isPoisoned ? ApusError(.requestQuarantined, "it ended its process") : nil
     }
+
+    func scores(of logits: ArraySlice<Float>) -> [Float] { logits.map { $0 / 2 } }
+
+    private static func words(_ text: String) -> Int { text.utf8.split(separator: UInt8(ascii: " ")).count }
 
     private static func measure(_ input: EmbeddingInput) -> (bytes: Int, tokens: Int) {
         switch input {
-        case .text(let text): (text.utf8.count, text.utf8.split(separator: UInt8(ascii: " ")).count + 2)
+        case .text(let text): (text.utf8.count, words(text) + 2)
+        case .pair(let first, let second):
+            (first.utf8.count + second.utf8.count, words(first) + words(second) + 3)
         case .tokens(let ids): (ids.count, ids.count)
         }
     }

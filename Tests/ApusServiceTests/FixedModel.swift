@@ -8,11 +8,13 @@ struct FixedModel: EmbeddingModel {
     init(
         _ id: String = "m",
         dimensions: Int = 2,
+        task: ModelDescription.Task = .embedding,
+        labels: [String] = [],
         answer: @escaping @Sendable ([EmbeddingInput], EmbeddingOptions) async throws -> EmbeddingBatch
     ) {
         self.answer = answer
         description = ModelDescription(
-            id: id, created: 1, dimensions: dimensions, maxTokens: 4, vocabularySize: 10, precision: "fp32", devices: ["cpu:0"],
+            id: id, created: 1, task: task, dimensions: labels.isEmpty ? dimensions : labels.count, labels: labels, maxTokens: 4, vocabularySize: 10, precision: "fp32", devices: ["cpu:0"],
             weightsSHA256: "00"
         )
     }

@@ -53,7 +53,7 @@ struct EncoderRecipe: ModelRecipe {
     }
 
     func lowestCosine(of encoder: SentenceEncoder) throws(ApusError) -> Double? {
-        try answer.lowestCosine(encoder, tokenizer, maxTokens: checkpoint.maxTokens)
+        try answer.lowestCosine(encoder, tokenizer, of: .few(for: checkpoint))
     }
 }
 

@@ -94,11 +94,11 @@ package struct FitTrials: Sendable {
     /// A text of as many tokens as the model takes.
     private static func longest(_ subject: PrecisionSubject) throws(ApusError) -> EncoderBatch.Sequence {
         let (checkpoint, tokenizer) = (subject.checkpoint, subject.tokenizer)
-        let sentence = ApusEmbeddings.KnownAnswer.sentences.max { $0.utf8.count < $1.utf8.count } ?? ""
+        let sentence = ProofTexts.sentences.max { $0.utf8.count < $1.utf8.count } ?? ""
         // Every sentence has more than one token.
         let text = String(repeating: "\(sentence) ", count: checkpoint.maxTokens / 2 + 1)
         let encoding = tokenizer.encode(text).truncated(to: checkpoint.maxTokens)
         guard !encoding.ids.isEmpty else { throw ApusError(.invalidTokenizer, "no token comes of any text", place: checkpoint.name) }
-        return EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)
+        return EncoderBatch.Sequence(encoding, checkpoint.typeVocabularySize)
     }
 }

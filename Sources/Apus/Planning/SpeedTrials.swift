@@ -143,9 +143,9 @@ package struct SpeedTrials: Sendable {
     static func batch(_ subject: PrecisionSubject) async throws(ApusError) -> EncoderBatch {
         let (checkpoint, tokenizer) = (subject.checkpoint, subject.tokenizer)
         return try await BlockingWork.run { () throws(ApusError) in
-            let sequences = ApusEmbeddings.KnownAnswer.sentences.compactMap { sentence -> EncoderBatch.Sequence? in
+            let sequences = ProofTexts.sentences.compactMap { sentence -> EncoderBatch.Sequence? in
                 let encoding = tokenizer.encode(sentence).truncated(to: checkpoint.maxTokens)
-                return encoding.ids.isEmpty ? nil : EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)
+                return encoding.ids.isEmpty ? nil : EncoderBatch.Sequence(encoding, checkpoint.typeVocabularySize)
             }
             guard !sequences.isEmpty else { throw ApusError(.invalidTokenizer, "no token comes of any text", place: checkpoint.name) }
             return EncoderBatch((0..<batchSize).map { sequences[$0 % sequences.count] })

@@ -45,7 +45,9 @@ package struct PrecisionSubject: Sendable {
     package init(directory: String) throws(ApusError) {
         let checkpoint = try Checkpoint(directory: directory)
         let key = KnownAnswerStore.Key(weights: try checkpoint.weightsSHA256(), directory: directory)
-        self.init(checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), weights: key.weights, files: key.files)
+        // What older versions kept of such a directory were embeddings.
+        let files = checkpoint.classifier == nil ? key.files : "\(key.files)-logits"
+        self.init(checkpoint, try Tokenizer(contentsOf: checkpoint.tokenizerPath), weights: key.weights, files: files)
         checkpoint.releaseMappedPages()
     }
 }

@@ -26,12 +26,11 @@ struct PrecisionTrial: Sendable {
         let (checkpoint, tokenizer) = (subject.checkpoint, subject.tokenizer)
         answer = try await onReference { executor throws(ApusError) in
             let plain = try await SentenceEncoder.load(checkpoint, onto: executor, form: .plainFP32, optimization: .none)
-            let maxTokens = checkpoint.maxTokens
             return try await executor.prepare { () throws(ApusError) in
-                try KnownAnswer.compute(plain, tokenizer, maxTokens: maxTokens, of: KnownAnswer.sample)
+                try KnownAnswer.compute(plain, tokenizer, of: .sample(for: checkpoint))
             }
         }
-        let sentences = KnownAnswer.sample
+        let sentences = ProofTexts.allSentences
         let shortest = sentences.filter { $0.utf8.count <= 64 }
         let tokens = onCPU ? Self.coreTokens : Self.acceleratorTokens
         short = try Self.batch(shortest.isEmpty ? sentences : shortest, subject, upTo: Self.longLength, tokens: tokens)
@@ -48,7 +47,7 @@ struct PrecisionTrial: Sendable {
             // The first steps make room and pick kernels, which later ones need not.
             _ = try encoder.run(short)
             _ = try encoder.run(long)
-            return try answer.lowestCosine(encoder, subject.tokenizer, maxTokens: subject.checkpoint.maxTokens, of: KnownAnswer.sample)
+            return try answer.lowestCosine(encoder, subject.tokenizer, of: .sample(for: subject.checkpoint))
         }
         guard let cosine else {
             throw ApusError(.wrongAnswer, "\(form) gives vectors that cannot be compared with the plain graph's", place: subject.checkpoint.name)
@@ -67,7 +66,7 @@ struct PrecisionTrial: Sendable {
         let encoder = try await SentenceEncoder.load(copy, onto: executor, form: form, optimization: optimization)
         let (subject, answer) = (subject, answer)
         let cosine = try await executor.prepare { () throws(ApusError) in
-            try answer.lowestCosine(encoder, subject.tokenizer, maxTokens: subject.checkpoint.maxTokens, of: KnownAnswer.sample)
+            try answer.lowestCosine(encoder, subject.tokenizer, of: .sample(for: subject.checkpoint))
         }
         guard let cosine else {
             throw ApusError(.wrongAnswer, "the copy gives vectors that cannot be compared with the model's", place: copy.name)
@@ -81,7 +80,7 @@ struct PrecisionTrial: Sendable {
     ) throws(ApusError) -> EncoderBatch {
         let sequences = texts.compactMap { text -> EncoderBatch.Sequence? in
             let encoding = subject.tokenizer.encode(text).truncated(to: min(longest, subject.checkpoint.maxTokens))
-            return encoding.ids.isEmpty ? nil : EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)
+            return encoding.ids.isEmpty ? nil : EncoderBatch.Sequence(encoding, subject.checkpoint.typeVocabularySize)
         }
         guard !sequences.isEmpty else {
             throw ApusError(.invalidTokenizer, "no token comes of any text", place: subject.checkpoint.name)
