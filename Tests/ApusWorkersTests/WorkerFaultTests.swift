@@ -26,7 +26,7 @@ import Testing
     private func spawn(_ faults: [StepFault?]) async throws -> WorkerExecutor {
         let script = Script(faults)
         return try await TestWorker.spawn { options in
-            options.faults = script
+            options.faults = [script]
             options.firstStepDeadline = .milliseconds(500)
         }
     }
