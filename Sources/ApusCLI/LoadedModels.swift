@@ -129,8 +129,9 @@ final class LoadedModels: ModelCatalog {
         for client in clients { ready.embedder.scheduler.limit(client: client.number, seconds: client.queueSeconds) }
         put(model.id, .ready(ServedModel(ready)))
         let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
+        let unit = ready.embedder.classifier == nil ? "dimensions" : "labels"
         logger.info(
-            "\(model.id) is ready on \(ready.standing), \(ready.embedder.dimensions) dimensions, loaded in \(milliseconds) ms")
+            "\(model.id) is ready on \(ready.standing), \(ready.embedder.dimensions) \(unit), loaded in \(milliseconds) ms")
     }
 
     private func readiness(of id: String, on device: FleetStatus.Device) -> ModelReadiness {

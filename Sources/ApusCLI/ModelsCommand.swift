@@ -30,7 +30,7 @@ struct ModelsCommand: AsyncParsableCommand {
             try Terminal.standardOutput("No models are installed. Run `make setup` for the default model.\n")
         } else {
             try Terminal.standardOutput(
-                TextTable(["MODEL", "FAMILY", "DIMENSIONS", "MAX TOKENS", "STATE"], entries.map(\.columns)).text)
+                TextTable(["MODEL", "FAMILY", "TASK", "DIMENSIONS", "MAX TOKENS", "STATE"], entries.map(\.columns)).text)
         }
     }
 }
@@ -61,9 +61,9 @@ private struct InstalledModel {
     var columns: [String] {
         switch checkpoint {
         case .success(let checkpoint):
-            [name, family ?? "", checkpoint.dimensions.map(String.init) ?? "?", String(checkpoint.maxTokens), "ok"]
+            [name, family ?? "", checkpoint.task.rawValue, checkpoint.dimensions.map(String.init) ?? "?", String(checkpoint.maxTokens), "ok"]
         case .failure(let error):
-            [name, "", "", "", error.description]
+            [name, "", "", "", "", error.description]
         }
     }
 
@@ -76,6 +76,7 @@ private struct InstalledModel {
         switch checkpoint {
         case .success(let checkpoint):
             writer.member("family", family ?? "")
+            writer.member("task", checkpoint.task.rawValue)
             writer.key("dimensions")
             if let dimensions = checkpoint.dimensions { writer.integer(dimensions) } else { writer.null() }
             writer.member("max_tokens", checkpoint.maxTokens)

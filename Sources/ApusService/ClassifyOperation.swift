@@ -41,10 +41,19 @@ package struct ClassifyReply: Sendable {
 struct ClassifyOperation: Sendable {
     let runs: ModelRun
 
+    /// The most scores of one request, of all inputs together: some 40 MB of JSON.
+    private static let mostScores = 1 << 20
+
     func run(_ request: ClassifyRequest) async throws -> ClassifyReply {
         let model = try runs.model(named: request.model, for: .classify)
         let labels = model.description.labels
         try runs.checkCount(request.inputs.count, of: "input", for: "classify")
+        let (scores, overflow) = request.inputs.count.multipliedReportingOverflow(by: labels.count)
+        guard !overflow, scores <= Self.mostScores else {
+            throw ApusError(
+                .arrayTooLong, "\(request.inputs.count) inputs for \(labels.count) labels are more than the \(Self.mostScores) scores that one request may hold",
+                place: "input", advice: "Send them in several requests")
+        }
         let names = InputNames("input", "input", count: request.inputs.count)
         let outcome = try await runs.run(.init(inputs: request.inputs, names: names, options: request.options), on: model)
         let batch = outcome.batch

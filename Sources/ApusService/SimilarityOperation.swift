@@ -44,6 +44,8 @@ struct SimilarityOperation: Sendable {
         var scores: [[Float]] = []
         for source in sources {
             try Task.checkCancellation()
+            // A thousand sources are a thousand million products: others get their turn between them.
+            await Task.yield()
             scores.append(sentences.map { Self.dot(source, $0) })
         }
         return SimilarityReply(

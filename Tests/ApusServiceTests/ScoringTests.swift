@@ -94,6 +94,18 @@ struct ScoringTests {
         #expect(error?.code == .internalError)
     }
 
+    @Test("Many labels of many inputs are refused before anything runs")
+    func manyScores() async throws {
+        let labels = (0..<1024).map(String.init)
+        let service = service(.classify, labels: labels) { _ in labels.indices.map(Float.init) }
+        let most = try await service.classify(ClassifyRequest(model: "m", inputs: Array(repeating: .text("x"), count: 1024), top: 1))
+        #expect(most.predictions.count == 1024 && most.predictions.allSatisfy { $0.map(\.label) == ["1023"] })
+        let error = await #expect(throws: ApusError.self) {
+            try await service.classify(ClassifyRequest(model: "m", inputs: Array(repeating: .text("x"), count: 1025), top: 1))
+        }
+        #expect(error?.code == .arrayTooLong && error?.place == "input")
+    }
+
     @Test("Cosines are those of the vectors whatever their lengths, and a vector of zeros is like nothing")
     func compares() async throws {
         let rows: [String: [Float]] = ["x": [3, 0], "y": [0, 0.5], "xy": [2, 2], "-x": [-7, 0], "0": [0, 0]]
