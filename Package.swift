@@ -184,7 +184,10 @@ let package = Package(
         tests("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph"]),
         tests(
             "ApusFleet",
-            ["ApusErrors", "ApusTensor", "ApusDevices", "ApusExecution", "ApusFleet", "ApusPlacement", .logging, .nioConcurrencyHelpers]),
+            [
+                "ApusErrors", "ApusTensor", "ApusBatching", "ApusDevices", "ApusExecution", "ApusFleet", "ApusObservability", "ApusPlacement",
+                "ApusScheduling", .logging, .metrics, .nioConcurrencyHelpers,
+            ]),
         tests(
             "ApusHTTP",
             ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioCore, .nioPosix, .serviceLifecycle]),

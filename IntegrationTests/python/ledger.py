@@ -31,10 +31,10 @@ OBJECTS = ("the wind above the roofs", "a list of names", "the broken clock", "t
 class Groups:
     """Requests of `size` texts each, no text twice, with the vectors that the library computes for them in its own process."""
 
-    def __init__(self, texts, size):
+    def __init__(self, texts, size, precision=None):
         self.size = size
         self.groups = [texts[start:start + size] for start in range(0, len(texts) - size + 1, size)]
-        self.vectors = in_process([text for group in self.groups for text in group])
+        self.vectors = in_process([text for group in self.groups for text in group], precision)
         self.bodies = [json.dumps({"model": apus.DEFAULT_MODEL, "input": group, "encoding_format": "base64"}, ensure_ascii=False).encode()
                        for group in self.groups]
 
@@ -54,22 +54,23 @@ class Groups:
 
 
 class Texts(Groups):
-    """Groups of made-up sentences."""
+    """Groups of made-up sentences. Vectors are of `precision`, where none is named of what is fastest on this machine."""
 
-    def __init__(self, count, size, seed=3):
+    def __init__(self, count, size, seed=3, precision=None):
         chance = random.Random(seed)
         # Of several lengths, so that batches are padded.
         super().__init__([" and ".join(f"{chance.choice(SUBJECTS)} {chance.choice(VERBS)} {chance.choice(OBJECTS)}"
-                                       for _ in range(chance.choice((1, 1, 1, 2, 3)))) + f", page {number}" for number in range(count)], size)
+                                       for _ in range(chance.choice((1, 1, 1, 2, 3)))) + f", page {number}" for number in range(count)], size,
+                         precision)
         apart = np.abs(self.vectors - np.roll(self.vectors, 1, axis=0)).max(axis=1).min()
         assert apart > 20 * TOLERANCE, f"texts whose vectors are {apart} apart cannot be told from one another"
 
 
-def in_process(texts):
+def in_process(texts, precision=None):
     with tempfile.TemporaryDirectory() as folder:
         lines, array = pathlib.Path(folder, "texts"), pathlib.Path(folder, "vectors.npy")
         lines.write_text("\n".join(texts) + "\n", encoding="utf-8")
-        result = apus.run("embed", "--file", lines, "--output", array, timeout=600)
+        result = apus.run("embed", "--file", lines, "--output", array, *(("--precision", precision) if precision else ()), timeout=600)
         assert result.returncode == 0, result.stderr
         return np.load(array)
 

@@ -1,4 +1,5 @@
 import Apus
+import ApusConfiguration
 import ApusErrors
 import ApusJSON
 public import ApusTensor
@@ -26,7 +27,16 @@ struct EmbedCommand: AsyncParsableCommand {
 
     @OptionGroup var model: ModelOptions
 
+    @Option(help: "CPU devices that share the model: cpu:2 (two logical devices), … (default: one device of all cores)")
+    var devices: String?
+
+    @OptionGroup var parallel: ParallelOptions
+
     func validate() throws {
+        guard devices != nil || parallel.options.isEmpty else {
+            throw ValidationError("\(parallel.options[0].spelling) needs devices to share the model: give --devices, such as cpu:2.")
+        }
+        guard devices == nil || (model.segmentCount ?? 1) == 1 else { throw ValidationError("Give --devices or segments, not both.") }
         guard texts.isEmpty || file == nil else { throw ValidationError("Give texts or --file, not both.") }
         guard !texts.isEmpty || file != nil || !Terminal.inputIsKeyboard else {
             throw ValidationError("Give texts, --file, or lines on standard input.")
@@ -38,9 +48,7 @@ struct EmbedCommand: AsyncParsableCommand {
         LoggingSystem.bootstrap { _ in SwiftLogNoOpLogHandler() }
         if let output { try NumpyArray.checkWritable(output) }
         let texts = try self.texts.isEmpty ? TextLines.read(file ?? "-") : self.texts
-        let embedder = try await Embedder.load(
-            model.model ?? Installation.defaultModel, precision: model.precision, precisionFloor: model.precisionFloor,
-            segments: model.segmentCount, offload: model.offload, installation: model.installation)
+        let embedder = try await embedder()
         let progress = ProgressLine(
             total: texts.count, unit: "texts", visible: Terminal.isWatched && (output != nil || isatty(STDOUT_FILENO) == 0))
         defer { progress.finish() }
@@ -56,6 +64,17 @@ struct EmbedCommand: AsyncParsableCommand {
             progress.update(done: end)
         }
         if let output, let array { try array.write(to: output) }
+    }
+
+    private func embedder() async throws -> Embedder {
+        let name = model.model ?? Installation.defaultModel
+        guard let parallelism = parallel.parallelism(on: devices) else {
+            return try await Embedder.load(
+                name, precision: model.precision, precisionFloor: model.precisionFloor, segments: model.segmentCount, offload: model.offload,
+                installation: model.installation)
+        }
+        return try await Embedder.load(
+            name, sharing: parallelism, precision: model.precision, precisionFloor: model.precisionFloor, installation: model.installation)
     }
 
     /// Texts between two reports of progress.

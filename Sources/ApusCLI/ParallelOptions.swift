@@ -1,3 +1,4 @@
+import Apus
 import ApusConfiguration
 import ApusPlacement
 import ArgumentParser
@@ -33,5 +34,14 @@ struct ParallelOptions: ParsableArguments {
             ("--replicas", "parallel.replicas", replicas.map(String.init)),
         ]
         return given.compactMap { spelling, key, value in value.map { ConfigurationOption(spelling, sets: key, to: [$0]) } }
+    }
+
+    /// For the library; nil without devices to share a model.
+    func parallelism(on devices: String?) -> Parallelism? {
+        devices.map { devices in
+            Parallelism(
+                devices: devices, strategy: strategy.flatMap { Parallelism.Strategy(rawValue: $0) } ?? .automatic, tensorParallel: tensorParallel,
+                pipelineParallel: pipelineParallel, replicas: replicas)
+        }
     }
 }

@@ -138,12 +138,14 @@ struct FleetState: Sendable {
         let isOver = unit.duty.isGroup && worker != nil && unit.recovery.currentWorker != worker
         if unit.recovery.isServing != before.isServing { unit.servesSince = unit.recovery.isServing ? now : nil }
         units[device] = unit
-        for action in actions where !(isOver && action.isStart) { carryOut(action, device) }
+        for action in actions where !(isOver && action.isStart) { carryOut(action.told(of: unit.duty, by: device), device) }
         guard !actions.isEmpty || units[device].map(Standing.init) != before else { return }
-        tell(device, before)
         if isOver {
             dissolve(device, now: now)
-        } else if keeper != nil {
+            return replan(now: now)
+        }
+        tell(device, before)
+        if keeper != nil {
             keepPlan(device, wasServing: before.isServing, hadWorker: worker != nil, now: now)
         }
         replan(now: now)
@@ -292,7 +294,8 @@ struct FleetState: Sendable {
         case .killWorker(let worker):
             if let executor = takeExecutor(device, worker) { effects.append(.kill(executor)) }
         case .prove(let worker, let times): effects.append(.prove(device, worker: worker, times: times))
-        case .withdraw(_, let reason): effects.append(.note(.warning, "\(device) is withdrawn: \(reason)"))
+        case .withdraw(_, let reason):
+            effects.append(.note(.warning, "\(units[device]?.duty.formation?.description ?? device.description) is withdrawn: \(reason)"))
         case .admit:
             if let recovery = units[device]?.recovery, recovery.restartCount > 0, let outage = recovery.lastOutage {
                 effects.append(.recovered(device, seconds: Double(outage) * 1e-9))

@@ -6,6 +6,10 @@ import COnnxRuntime
 ///
 /// Add inputs, outputs, constants and nodes in any order, then call ``finish(options:)`` once.
 package struct ModelBuilder: ~Copyable {
+    /// The engine looks whether it knows a domain of operators and then adds it, which two sessions made at once both do: the second fails with
+    /// "the domain is already exist" (1.31.1). Seen where ranks of a group loaded together.
+    private static let introductions = Guarded(())
+
     private let engine: Engine
     private var graph: OpaquePointer?
     private var inputs: [OpaquePointer?] = []
@@ -162,9 +166,11 @@ package struct ModelBuilder: ~Copyable {
         try options.addOwnOperators()
         let skeleton = imports.skeleton
         var pointer: OpaquePointer?
-        try engine.check(
-            OrtEditorCreateModelEditorSessionFromArray(
-                engine.editor, engine.environment, skeleton, skeleton.count, options.handle, &pointer))
+        try Self.introductions.withLock { _ throws(ApusError) in
+            try engine.check(
+                OrtEditorCreateModelEditorSessionFromArray(
+                    engine.editor, engine.environment, skeleton, skeleton.count, options.handle, &pointer))
+        }
         let handle = try SessionHandle.adopt(pointer, engine)
         try engine.check(OrtEditorApplyModelToModelEditorSession(engine.editor, handle.pointer, model))
         try engine.check(OrtEditorFinalizeModelEditorSession(engine.editor, handle.pointer, options.handle, nil))

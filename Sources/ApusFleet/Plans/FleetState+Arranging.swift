@@ -142,7 +142,7 @@ extension FleetState {
     }
 
     /// A device that a plan was asked for is missed while it does nothing, others are not.
-    private mutating func tellRest(of device: DeviceID) {
+    mutating func tellRest(of device: DeviceID) {
         if keeper?.wished.devices.contains(device) == true {
             effects.append(.changed(device, units[device]?.recovery.stage ?? .healthy, .none, weight: 1, isServing: false))
         } else {
@@ -285,6 +285,7 @@ extension FleetState {
         keeper?.dissolved(
             formation, culprit: culprit?.device, PlanStep.Cause(reason), isOwnFault: reason.map { $0.code != .killed && $0.code != .stopped } ?? true,
             reason?.text ?? "it ended", now: now)
+        for device in formation.devices where units[device]?.duty == .rests { tellRest(of: device) }
         if let culprit, units[culprit.device]?.duty == .rests {
             units[culprit.device]?.duty = .looks
             handle(culprit.device, .failedInGroup(culprit.failure), now: now)

@@ -206,4 +206,12 @@ extension RecoveryAction {
     var isStart: Bool {
         if case .startWorker = self { true } else { false }
     }
+
+    /// A line about a device that leads a group is about the group.
+    func told(of duty: Duty, by device: DeviceID) -> RecoveryAction {
+        guard let formation = duty.formation, case .note(let level, let text) = self else { return self }
+        let name = device.description
+        // That it ends needs no operator: what becomes of its devices is told of each.
+        return .note(level == .error ? .warning : level, text.hasPrefix(name) ? "\(formation)\(text.dropFirst(name.count))" : text)
+    }
 }

@@ -1,0 +1,79 @@
+import ApusCheckpoint
+import ApusDevices
+public import ApusErrors
+import ApusExecution
+import ApusPlacement
+import ApusScheduling
+public import ApusTensor
+
+/// How several devices share a model.
+public struct Parallelism: Sendable, Equatable {
+    public enum Strategy: String, Sendable, CaseIterable {
+        /// Whole models side by side.
+        case dataParallel = "data_parallel"
+        /// Layers cut into stages.
+        case pipeline
+        /// Heads and feed-forward columns cut into shards.
+        case tensor
+        /// Both.
+        case hybrid
+        /// What fits and is predicted to be fastest.
+        case automatic = "auto"
+        /// One device.
+        case oneDevice = "none"
+    }
+
+    /// `cpu:2` (two logical CPU devices), `cpu:4`, …
+    public var devices: String
+    public var strategy: Strategy
+    /// Devices that share each layer; nil leaves it to the strategy.
+    public var tensorParallel: Int?
+    /// Stages; nil leaves it to the strategy.
+    public var pipelineParallel: Int?
+    /// Times that the model is loaded; nil for as often as there are devices for.
+    public var replicas: Int?
+
+    public init(
+        devices: String, strategy: Strategy = .automatic, tensorParallel: Int? = nil, pipelineParallel: Int? = nil, replicas: Int? = nil
+    ) {
+        self.devices = devices
+        self.strategy = strategy
+        self.tensorParallel = tensorParallel
+        self.pipelineParallel = pipelineParallel
+        self.replicas = replicas
+    }
+
+    /// The devices, with a plan for the model in `directory`. Blocks. Throws `invalid_value` for a list that names none, and `unsupported_plan`.
+    func planned(_ directory: String, _ installation: Installation) throws(ApusError) -> PlannedFleet {
+        var devices = DeviceWishes()
+        devices.list = try DeviceWishes.List(self.devices, origin: .commandLine("devices"))
+        let inventory = Inventory(cpu: .current, gpuAbsence: "the library plans for CPU devices, `apus serve` for GPUs, too")
+        let planned = try FleetPlanner(devices, inventory, engineLibrary: try installation.engineLibrary()).plan()
+        var wishes = ParallelWishes()
+        wishes.strategy = ParallelWishes.Strategy(rawValue: strategy.rawValue) ?? .automatic
+        wishes.tensorParallel = tensorParallel
+        wishes.pipelineParallel = pipelineParallel
+        wishes.replicas = replicas
+        return try planned.sharing([try NetworkOutline(try Checkpoint(directory: directory))], wishes, tokens: DeviceID.Kind.cpu.tokenBudget)
+    }
+}
+
+extension Embedder {
+    /// Loads a model that several devices share, as ``load(_:precision:precisionFloor:segments:offload:batching:installation:execution:)`` loads one
+    /// that one device has.
+    ///
+    /// - Throws: what that throws, `invalid_value` for devices that there are not, and `unsupported_plan` for what is impossible, with the arithmetic and
+    ///   the nearest plan that works.
+    public static func load(
+        _ model: String = Installation.defaultModel, sharing parallelism: Parallelism, precision: Precision = .auto,
+        precisionFloor: Double? = nil, batching: Batching = .dynamic(), installation: Installation = Installation(),
+        execution: Execution = .inProcess
+    ) async throws(ApusError) -> Embedder {
+        let directory = try installation.modelDirectory(model)
+        let policy = try batching.policy()
+        let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
+        let planned = try await BlockingWork.run { () throws(ApusError) in try parallelism.planned(directory, installation) }
+        let owner = OwnedRoom(try EngineRoom(installation: installation, plan: planned.fleet, execution: execution))
+        return Embedder(try await owner.room.load(directory: directory, precision: request, policy: policy), owner)
+    }
+}
