@@ -31,26 +31,26 @@ extension ConfigurationSchema {
             $0.parallel.splits = $1
         },
         .choice(
-            "gpu.multi_gpu.strategy", of: ["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"], effect: planned,
+            "gpu.multi_gpu.strategy", of: ["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"], effect: .needsAccelerator,
             does: "As `parallel.strategy`, for accelerators while `gpu.multi_gpu.enabled` is true"
         ) { $0.platformParallel.strategy = strategies[$1] },
-        .flag("optimization.vllm.enabled", effect: planned, does: "Whether `optimization.vllm` says how accelerators share a model") {
+        .flag("optimization.vllm.enabled", effect: .needsAccelerator, does: "Whether `optimization.vllm` says how accelerators share a model") {
             $0.platformParallel.isVLLMEnabled = $1
         },
         .integer(
-            "optimization.vllm.tensor_parallel_size", sizes, "MUAI_OPT_VLLM_TENSOR_PARALLEL", effect: planned,
+            "optimization.vllm.tensor_parallel_size", sizes, "MUAI_OPT_VLLM_TENSOR_PARALLEL", effect: .needsAccelerator,
             does: "As `parallel.tensor_parallel`, for accelerators"
         ) { $0.platformParallel.vllmTensorParallel = $1 },
         .flag(
-            "optimization.deepspeed.enabled", effect: planned,
+            "optimization.deepspeed.enabled", effect: .needsAccelerator,
             does: "Whether `optimization.deepspeed` says how accelerators share a model, before `optimization.vllm`"
         ) { $0.platformParallel.isDeepSpeedEnabled = $1 },
         .integer(
-            "optimization.deepspeed.tensor_parallel", sizes, "MUAI_OPT_DEEPSPEED_TENSOR_PARALLEL", effect: planned,
+            "optimization.deepspeed.tensor_parallel", sizes, "MUAI_OPT_DEEPSPEED_TENSOR_PARALLEL", effect: .needsAccelerator,
             does: "As `parallel.tensor_parallel`, for accelerators"
         ) { $0.platformParallel.deepSpeedTensorParallel = $1 },
         .integer(
-            "optimization.deepspeed.pipeline_parallel", sizes, "MUAI_OPT_DEEPSPEED_PIPELINE_PARALLEL", effect: planned,
+            "optimization.deepspeed.pipeline_parallel", sizes, "MUAI_OPT_DEEPSPEED_PIPELINE_PARALLEL", effect: .needsAccelerator,
             does: "As `parallel.pipeline_parallel`, for accelerators"
         ) { $0.platformParallel.deepSpeedPipelineParallel = $1 },
     ]
