@@ -21,6 +21,8 @@ from ledger import Load, Texts
 
 SERVES_WITHIN = 5.0
 FAILS_AT = 2.0
+FAULT_SECONDS = 4.0
+"""Since the device first served: the server starts, is ready, and load has begun."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,11 +33,11 @@ class Form:
 
 
 FORMS = {
-    "data_parallel": Form(("--devices", "cpu:2", "--strategy", "data_parallel"), "cpu:1:crash@{run}"),
-    "tensor": Form(("--devices", "cpu:2", "--tensor-parallel", "2"), "cpu:1:sticky@{run}"),
-    "pipeline": Form(("--devices", "cpu:2", "--pipeline-parallel", "2"), "cpu:1:sticky@{run}"),
-    "hybrid": Form(("--devices", "cpu:4", "--tensor-parallel", "2", "--pipeline-parallel", "2"), "cpu:2:sticky@{run}"),
-    "tensor_twice": Form(("--devices", "cpu:4", "--tensor-parallel", "2", "--replicas", "2"), "cpu:3:sticky@{run}"),
+    "data_parallel": Form(("--devices", "cpu:2", "--strategy", "data_parallel"), "cpu:1:crash@{when}"),
+    "tensor": Form(("--devices", "cpu:2", "--tensor-parallel", "2"), "cpu:1:sticky@{when}"),
+    "pipeline": Form(("--devices", "cpu:2", "--pipeline-parallel", "2"), "cpu:1:sticky@{when}"),
+    "hybrid": Form(("--devices", "cpu:4", "--tensor-parallel", "2", "--pipeline-parallel", "2"), "cpu:2:sticky@{when}"),
+    "tensor_twice": Form(("--devices", "cpu:4", "--tensor-parallel", "2", "--replicas", "2"), "cpu:3:sticky@{when}"),
 }
 
 
@@ -45,7 +47,7 @@ class Watch:
     def __init__(self, server, pause=0.02):
         self.server, self.pause, self.is_over = server, pause, threading.Event()
         self.views = []
-        """(time, whether every unit of a plan serves, plan in force, last step, units)"""
+        """(time, whether every unit that there is serves, whether all replicas do as was asked for, last step)"""
         self.thread = threading.Thread(target=self._look)
         self.thread.start()
 
@@ -55,7 +57,8 @@ class Watch:
             step = plan["last_step"]
             states = [unit["state"] for unit in plan["units"]]
             serves = plan["current"] is not None and states.count("serving") == len(states) > 0
-            view = (time.monotonic(), serves, plan["current"], plan["wished"], step and (step["step"], step["cause"], step["text"]))
+            as_asked = serves and plan["current"] == plan["wished"] and plan["serving_replicas"] == plan["replicas"]
+            view = (time.monotonic(), serves, as_asked, step and (step["step"], step["cause"], step["text"]))
             if not self.views or self.views[-1][1:] != view[1:]:
                 self.views.append(view)
 
@@ -67,17 +70,17 @@ class Watch:
         """Each step that was seen, once, in its order."""
         found = []
         for view in self.views:
-            if view[4] and (not found or found[-1] != view[4]):
-                found.append(view[4])
+            if view[3] and (not found or found[-1] != view[3]):
+                found.append(view[3])
         return found
 
     def outcome(self):
         """(when the first change was seen, seconds from then until a plan served, until the plan that was asked for did)"""
-        noticed = next((view[0] for view in self.views if view[4]), None)
+        noticed = next((view[0] for view in self.views if view[3]), None)
         if noticed is None:
             return None, None, None
-        serving = next((view[0] for view in self.views if view[0] >= noticed and view[1] and view[4]), None)
-        back = next((view[0] for view in self.views if view[0] >= noticed and view[1] and view[2] == view[3]), None)
+        serving = next((view[0] for view in self.views if view[0] >= noticed and view[1]), None)
+        back = next((view[0] for view in self.views if view[0] >= noticed and view[2]), None)
         return noticed, serving and serving - noticed, back and back - noticed
 
 
@@ -96,7 +99,7 @@ def kill(server):
 
 def trial(form, texts, share, seconds, fault):
     """The figures of one server: its oldest worker is killed, or one of its devices fails when it has computed for a while."""
-    chaos = ("--chaos", form.fault.format(run=400)) if fault else ()
+    chaos = ("--chaos", form.fault.format(when=f"{FAULT_SECONDS:g}s")) if fault else ()
     with Server(*form.arguments, "--precision", "fp32", *chaos) as server:
         if fault:
             rate = None
