@@ -65,8 +65,6 @@ package struct Formation: Sendable, Hashable {
     package let lead: DeviceID
     package var devices: [DeviceID] { stages.flatMap(\.self) }
     package var isGroup: Bool { devices.count > 1 }
-    /// What the unit does for its replica, without regard to layers: `[[0],[1]]` stays the same unit when other models are cut otherwise.
-    package var width: Int { stages.map(\.count).max() ?? 1 }
 }
 
 extension Formation: CustomStringConvertible {
