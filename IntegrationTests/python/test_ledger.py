@@ -63,7 +63,7 @@ class Misbehaving:
                                         ("misdirected", "twice"), ("refused", "errors")])
 def test_the_ledger_finds_what_is_wrong(monkeypatch, how, found):
     generator = np.random.default_rng(1)
-    monkeypatch.setattr(ledger, "in_process", lambda texts: generator.standard_normal((len(texts), 384)).astype(np.float32))
+    monkeypatch.setattr(ledger, "in_process", lambda texts, precision: generator.standard_normal((len(texts), 384)).astype(np.float32))
     server = Misbehaving(ledger.Texts(400, 2), how)
     load = ledger.Load(server.port, server.texts, connections=8)
     books = load.open_loop(200, 0.5, settle=2).books()

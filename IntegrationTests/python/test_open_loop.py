@@ -18,7 +18,7 @@ from test_ledger import Misbehaving  # noqa: E402
 @pytest.fixture
 def requests(monkeypatch):
     generator = np.random.default_rng(1)
-    monkeypatch.setattr(ledger, "in_process", lambda texts: generator.standard_normal((len(texts), 384)).astype(np.float32))
+    monkeypatch.setattr(ledger, "in_process", lambda texts, precision: generator.standard_normal((len(texts), 384)).astype(np.float32))
     return traffics.Requests([f"text {number}" for number in range(400)], 2)
 
 

@@ -51,7 +51,12 @@ def test_a_named_precision_answers_alike_whatever_the_batch(served, golden):
     together = apus.vectors(served.embed(golden["texts"][:8]))
     alone = np.concatenate([apus.vectors(served.embed(text)) for text in golden["texts"][:8]])
     assert np.abs(together - alone).max() <= 1e-5
-    assert np.array_equal(together, apus.vectors(served.embed(golden["texts"][:8])))
+    again = apus.vectors(served.embed(golden["texts"][:8]))
+    if re.search(r"is ready on .*, kernels", served.output()):
+        assert np.array_equal(together, again) and np.array_equal(together, alone)
+    else:
+        # Two lanes may have shared the texts out otherwise, and the engine's products depend on the rows beside a row.
+        assert np.abs(together - again).max() <= 1e-5
 
 
 def test_auto_takes_the_fastest_that_is_as_good_as_fp32():
