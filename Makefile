@@ -49,7 +49,9 @@ test-integration: build
 	$(TEST_PYTHON) -m pytest $(TESTS)
 
 bench: build ## measure against the peers and draw .apus/bench/report.html (ARGS="throughput http" for some, ARGS=--quick)
-	$(SWIFT) build -c release --product EmbedBenchmark
+	@for product in EmbedBenchmark SegmentBenchmark ParallelBenchmark VectorBenchmark; do \
+		$(SWIFT) build -c release --product $$product; \
+	done
 	@scripts/setup-bench
 	$(BENCH_PYTHON) Benchmarks/run.py $(ARGS)
 

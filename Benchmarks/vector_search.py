@@ -3,7 +3,7 @@
 
     vector_search.py [--rows 1000000] [--rounds 7] [--queries 64] [--embeddings A.npy B.npy …]
 
-Needs faiss-cpu==1.15.1 beside requirements.txt. Every round asks each program once, so that what disturbs the machine disturbs all alike;
+Every round asks each program once, so that what disturbs the machine disturbs all alike;
 medians of the rounds are compared. With `--embeddings` (from `apus embed --output`) the vectors are those, repeated with noise up to the
 number of rows, and the queries are rows that were held back; without, they are clusters of random unit vectors. Recall is counted against faiss.
 
