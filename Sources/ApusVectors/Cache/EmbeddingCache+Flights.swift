@@ -33,10 +33,11 @@ extension EmbeddingCache {
     package func value(
         for key: EmbeddingKey, compute: () async throws(ApusError) -> CachedEmbedding
     ) async throws(ApusError) -> Answer {
+        var hasJoined = false
         while true {
-            switch turn(for: key) {
+            switch turn(for: key, hasJoined: hasJoined) {
             case .hit(let value):
-                return Answer(value: value, source: .hit)
+                return Answer(value: value, source: hasJoined ? .joined : .hit)
             case .lead(let flight):
                 do throws(ApusError) {
                     let value = try await compute()
@@ -47,6 +48,7 @@ extension EmbeddingCache {
                     throw error
                 }
             case .join(let flight):
+                hasJoined = true
                 switch await outcome(of: key, flight) {
                 case .success(let value): return Answer(value: value, source: .joined)
                 case .failure(let error):
@@ -62,14 +64,15 @@ extension EmbeddingCache {
 
     private static var cancelled: ApusError { ApusError(.cancelled, "the caller gave up before the vector was ready") }
 
-    private func turn(for key: EmbeddingKey) -> Turn {
+    /// - Parameter hasJoined: whether the request was counted before, as one that waits: a flight may end before it can be waited for.
+    private func turn(for key: EmbeddingKey, hasJoined: Bool) -> Turn {
         state.withLockedValue { state in
             if let value = state.store.value(for: key) {
-                state.statistics.hits += 1
+                if !hasJoined { state.statistics.hits += 1 }
                 return .hit(value)
             }
             if let flight = state.flights[key] {
-                state.statistics.joins += 1
+                if !hasJoined { state.statistics.joins += 1 }
                 return .join(flight: flight.id)
             }
             state.statistics.misses += 1
