@@ -33,11 +33,10 @@ extension EmbeddingCache {
     package func value(
         for key: EmbeddingKey, compute: () async throws(ApusError) -> CachedEmbedding
     ) async throws(ApusError) -> Answer {
-        var hasJoined = false
         while true {
-            switch turn(for: key, hasJoined: hasJoined) {
+            switch turn(for: key) {
             case .hit(let value):
-                return Answer(value: value, source: hasJoined ? .joined : .hit)
+                return Answer(value: value, source: .hit)
             case .lead(let flight):
                 do throws(ApusError) {
                     let value = try await compute()
@@ -48,7 +47,6 @@ extension EmbeddingCache {
                     throw error
                 }
             case .join(let flight):
-                hasJoined = true
                 switch await outcome(of: key, flight) {
                 case .success(let value): return Answer(value: value, source: .joined)
                 case .failure(let error):
@@ -64,17 +62,13 @@ extension EmbeddingCache {
 
     private static var cancelled: ApusError { ApusError(.cancelled, "the caller gave up before the vector was ready") }
 
-    /// - Parameter hasJoined: whether the request was counted before, as one that waits: a flight may end before it can be waited for.
-    private func turn(for key: EmbeddingKey, hasJoined: Bool) -> Turn {
+    private func turn(for key: EmbeddingKey) -> Turn {
         state.withLockedValue { state in
             if let value = state.store.value(for: key) {
-                if !hasJoined { state.statistics.hits += 1 }
+                state.statistics.hits += 1
                 return .hit(value)
             }
-            if let flight = state.flights[key] {
-                if !hasJoined { state.statistics.joins += 1 }
-                return .join(flight: flight.id)
-            }
+            if let flight = state.flights[key] { return .join(flight: flight.id) }
             state.statistics.misses += 1
             let id = state.nextID()
             state.flights[key] = Flight(id: id)
@@ -100,6 +94,7 @@ extension EmbeddingCache {
                 let isWaiting = state.withLockedValue { state in
                     guard state.flights[key]?.id == flight, !Task.isCancelled else { return false }
                     state.flights[key]?.waiters[id] = waiter
+                    state.statistics.joins += 1
                     return true
                 }
                 if !isWaiting { waiter.resume(returning: Task.isCancelled ? .failure(Self.cancelled) : nil) }
