@@ -77,18 +77,12 @@ package struct FitTrials: Sendable {
     private func attempt(
         _ batch: EncoderBatch, _ checkpoint: Checkpoint, _ served: ServedForm, _ settings: ExecutorSettings
     ) async throws(ApusError) -> Int {
-        let executor = try await source.executor(settings, faults: [:]) { _, _ in }
-        let result: Result<Int, ApusError>
-        do throws(ApusError) {
+        try await source.withExecutor(settings) { executor throws(ApusError) in
             let encoder = try await SentenceEncoder.load(
                 checkpoint, onto: executor, form: served.form ?? settings.device.kind.networkForm)
             _ = try await executor.prepare { () throws(ApusError) in try encoder.run(batch) }
-            result = .success(try await executor.memory().maxAllocatedBytes)
-        } catch {
-            result = .failure(error)
+            return try await executor.memory().maxAllocatedBytes
         }
-        await executor.shutdown()
-        return try result.get()
     }
 
     /// A text of as many tokens as the model takes.

@@ -92,18 +92,12 @@ package struct SpeedTrials: Sendable {
     func measure(
         _ member: FleetPlan.Member, _ subject: PrecisionSubject, _ form: NetworkForm, _ batch: EncoderBatch
     ) async throws(ApusError) -> Double {
-        let executor = try await source.executor(member.settings, faults: [:]) { _, _ in }
-        let result: Result<Double, ApusError>
-        do throws(ApusError) {
+        try await source.withExecutor(member.settings) { executor throws(ApusError) in
             let encoder = try await SentenceEncoder.load(subject.checkpoint, onto: executor, form: form)
             // The first step makes room and picks kernels, which later ones need not.
             _ = try await executor.prepare { () throws(ApusError) in try encoder.run(batch) }
-            result = await Self.throughput(executor, encoder, batch, time: Self.time)
-        } catch {
-            result = .failure(error)
+            return try await Self.throughput(executor, encoder, batch, time: Self.time).get()
         }
-        await executor.shutdown()
-        return try result.get()
     }
 
     /// All lanes at once, each until its time is over.
