@@ -21,6 +21,7 @@ extension Target.Dependency {
     static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
     static let coreMetrics = product(name: "CoreMetrics", package: "swift-metrics")
     static let crypto = product(name: "Crypto", package: "swift-crypto")
+    static let grdb = product(name: "GRDB", package: "GRDB.swift")
     static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
     static let logging = product(name: "Logging", package: "swift-log")
     static let metrics = product(name: "Metrics", package: "swift-metrics")
@@ -47,6 +48,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.5.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.20.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
@@ -81,6 +83,12 @@ let package = Package(
         room(
             "ApusVectors",
             ["ApusErrors", "ApusTensor", "ApusExecution", "CApusKernels", .crypto, .nioConcurrencyHelpers]),
+        room(
+            "ApusStores",
+            [
+                "ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusVectors", "CApusKernels", .crypto, .grdb, .logging, .metrics,
+                .nioConcurrencyHelpers, .nioCore, .nioPosix,
+            ]),
         room("ApusBatching", ["ApusErrors", .product(name: "HeapModule", package: "swift-collections")]),
         room(
             "ApusScheduling",
@@ -89,20 +97,21 @@ let package = Package(
             "ApusEmbeddings",
             [
                 "ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusScheduling",
+                "ApusVectors",
             ]),
         room(
             "Apus",
             [
                 "ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusTokenizers", "ApusBatching",
-                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusParallel", "ApusPlacement", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusWorkers",
-                "CApusKernels",
+                "ApusDevices", "ApusEmbeddings", "ApusFleet", "ApusORT", "ApusParallel", "ApusPlacement", "ApusRuntime", "ApusScheduling", "ApusSimulation", "ApusStores", "ApusVectors",
+                "ApusWorkers", "CApusKernels",
                 .crypto, .logging,
                 .nioConcurrencyHelpers,
             ]),
         room(
             "ApusFleet",
             ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusPlacement", .logging, .metrics, .nioConcurrencyHelpers]),
-        room("ApusService", ["ApusErrors", "ApusJSON", "ApusTensor", .crypto, .metrics, .nioConcurrencyHelpers]),
+        room("ApusService", ["ApusErrors", "ApusJSON", "ApusStores", "ApusTensor", "ApusVectors", .crypto, .metrics, .nioConcurrencyHelpers]),
         room(
             "ApusHTTP",
             [
@@ -119,8 +128,8 @@ let package = Package(
             name: "ApusCLI",
             dependencies: [
                 "Apus", "ApusErrors", "ApusTensor", "ApusJSON", "ApusCheckpoint", "ApusExecution", "ApusBatching", "ApusDevices",
-                "ApusEmbeddings", "ApusFleet", "ApusPlacement", "ApusScheduling", "ApusSimulation", "ApusWorkerHost", "ApusWorkers",
-                "ApusService", "ApusHTTP", "ApusObservability", "ApusConfiguration", .argumentParser, .logging, .metrics,
+                "ApusEmbeddings", "ApusFleet", "ApusPlacement", "ApusScheduling", "ApusSimulation", "ApusStores", "ApusVectors", "ApusWorkerHost",
+                "ApusWorkers", "ApusService", "ApusHTTP", "ApusObservability", "ApusConfiguration", .argumentParser, .logging, .metrics,
                 .nioConcurrencyHelpers, .nioCore, .nioHTTP1, .nioPosix,
             ],
             swiftSettings: settings),
@@ -164,6 +173,11 @@ let package = Package(
         tests("CApusCollectives", ["CApusCollectives"]),
         tests("CApusKernels", ["CApusKernels"]),
         tests("ApusVectors", ["ApusErrors", "ApusTensor", "ApusVectors", "CApusKernels", .nioConcurrencyHelpers]),
+        tests(
+            "ApusStores",
+            [
+                "ApusErrors", "ApusJSON", "ApusTensor", "ApusStores", "ApusVectors", .grdb, .nioConcurrencyHelpers, .nioCore, .nioPosix,
+            ]),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
         tests(
             "ApusScheduling",
@@ -200,7 +214,7 @@ let package = Package(
                 "ApusErrors", "ApusTensor", "ApusBatching", "ApusExecution", "ApusParallel", "ApusScheduling", "ApusSimulation",
                 "CApusCollectives", .nioConcurrencyHelpers,
             ]),
-        tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
+        tests("ApusService", ["ApusErrors", "ApusJSON", "ApusService", "ApusStores", "ApusTensor", "ApusVectors", .coreMetrics, .product(name: "MetricsTestKit", package: "swift-metrics")]),
         tests("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices", "ApusSimulation"]),
         tests("ApusTokenizers", ["ApusErrors", "ApusJSON", "ApusTokenizers"], resources: [.copy("Resources")]),
         tests(

@@ -26,6 +26,19 @@ extension ApusError.Code {
     public static let methodNotAllowed = Self(rawValue: "method_not_allowed")
     public static let unsupportedMediaType = Self(rawValue: "unsupported_media_type")
 
+    // Collections.
+    public static let collectionExists = Self(rawValue: "collection_exists")
+    public static let collectionNotFound = Self(rawValue: "collection_not_found")
+    public static let documentExists = Self(rawValue: "document_exists")
+    public static let documentNotFound = Self(rawValue: "document_not_found")
+    public static let invalidFilter = Self(rawValue: "invalid_filter")
+    /// Vectors of one model are asked of a collection of another's.
+    public static let modelMismatch = Self(rawValue: "model_mismatch")
+    /// What is stored cannot be reached or written now: no room, read-only, in use by another process, a server away.
+    public static let storeUnavailable = Self(rawValue: "store_unavailable")
+    /// What was stored does not read back as it was written.
+    public static let storeCorrupt = Self(rawValue: "store_corrupt")
+
     // Files and models.
     public static let fileUnreadable = Self(rawValue: "file_unreadable")
     public static let fileUnwritable = Self(rawValue: "file_unwritable")

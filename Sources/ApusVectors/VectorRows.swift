@@ -44,22 +44,34 @@ package struct VectorRows: Sendable {
 
     /// Throws `invalid_value`, naming the vector, for what rows of this storage cannot hold.
     func expectStorable(as storage: VectorStorage, _ name: String) throws(ApusError) {
+        guard let unfit = firstUnfit(for: storage) else { return }
+        throw ApusError(.invalidValue, unfit.reason, place: count == 1 ? name : "\(name)[\(unfit.row)]", advice: unfit.advice)
+    }
+
+    /// A vector that rows of some storage cannot hold.
+    package struct Unfit: Sendable {
+        package let row: Int
+        package let reason: String
+        package let advice: String?
+    }
+
+    /// The first vector that rows of this storage cannot hold; nil when they can hold all.
+    package func firstUnfit(for storage: VectorStorage) -> Unfit? {
         let row = values.withUnsafeBufferPointer { buffer in
             buffer.baseAddress.map { Int(apus_vectors_check(storage.kernel, Int64(dimensions), $0, Int64(count))) } ?? -1
         }
-        guard row >= 0 else { return }
-        let place = count == 1 ? name : "\(name)[\(row)]"
+        guard row >= 0 else { return nil }
         let vector = values[row * dimensions..<(row + 1) * dimensions]
         if let element = vector.firstIndex(where: { !$0.isFinite }) {
-            throw ApusError(
-                .invalidValue, "element \(element - vector.startIndex) of the vector is \(vector[element]), which is no finite number",
-                place: place)
+            return Unfit(
+                row: row, reason: "element \(element - vector.startIndex) of the vector is \(vector[element]), which is no finite number",
+                advice: nil)
         }
-        throw ApusError(
-            .invalidValue,
-            storage == .fp16
+        return Unfit(
+            row: row,
+            reason: storage == .fp16
                 ? "the vector has an element beyond 65,519, the largest in fp16"
                 : "the vector is longer than 9e18, so that scores would overflow",
-            place: place, advice: "Normalise the vectors")
+            advice: "Normalise the vectors")
     }
 }
