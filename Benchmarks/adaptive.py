@@ -14,7 +14,7 @@ import sys
 
 from harness import percentile, report, table
 
-from configured_server import ConfiguredServer, Watch, add_server_arguments, mean_between, server_arguments
+from configured_server import ConfiguredServer, Watch, add_server_arguments, asked_precision, mean_between, server_arguments
 from kill_workers import Processors
 from open_loop import OpenLoop, closed_loop
 from traffic import Requests, Traffic
@@ -101,7 +101,7 @@ def main():
     arguments = parser.parse_args()
     phase, sizes = (min(10.0, arguments.phase), [1, 16, 64]) if arguments.quick else (arguments.phase, arguments.sizes)
     settings, options = dict(arguments.settings), server_arguments(arguments)
-    requests = Requests.of("short", 8000, arguments.texts)
+    requests = Requests.of("short", 8000, arguments.texts, precision=asked_precision(arguments))
     with ConfiguredServer(settings, *options) as server:
         closed_loop(server.port, requests, 64, 1.0)
         peak = closed_loop(server.port, requests, 64, 6.0)[0] / requests.size

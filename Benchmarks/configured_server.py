@@ -35,6 +35,11 @@ def server_arguments(arguments):
     return ["--devices", arguments.devices] if arguments.devices else []
 
 
+def asked_precision(arguments):
+    """The precision that `--set precision=…` asks of the servers, whose right vectors then are of it too; None for their own choice."""
+    return dict(arguments.settings).get("precision")
+
+
 def yaml(settings):
     """Dotted keys as nested YAML sections. Values are JSON, which is YAML."""
     tree = {}

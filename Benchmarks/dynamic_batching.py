@@ -16,7 +16,7 @@ import sys
 
 from harness import json_lines, median, report, table, text_file
 
-from configured_server import ConfiguredServer, add_server_arguments, mean_between, padding_between, server_arguments
+from configured_server import ConfiguredServer, add_server_arguments, asked_precision, mean_between, padding_between, server_arguments
 from kill_workers import Processors
 from open_loop import FixedWork
 from traffic import Requests
@@ -81,7 +81,7 @@ def main():
     result, missed = {"load_average": os.getloadavg(), "clients": arguments.clients, "texts": counts, "rounds": rounds}, []
     header = ["", "texts/s", "p50 ms", "rows a batch", "padding", "generator's cpu", "others' cpu"]
 
-    requests = Requests.of("short", counts["short"], 1)
+    requests = Requests.of("short", counts["short"], 1, precision=asked_precision(arguments))
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(ConfiguredServer(settings | changes, *options))
                    for name, changes in {"batched": {}, "batches of one": {"batching.max_batch_size": 1}}.items()}
@@ -94,7 +94,7 @@ def main():
     if gain < LEAST_GAIN:
         missed.append(f"short texts: {gain:.2f} times batches of one")
 
-    requests = Requests.of("mixed", counts["mixed"], arguments.size)
+    requests = Requests.of("mixed", counts["mixed"], arguments.size, precision=asked_precision(arguments))
     clients = min(arguments.clients, len(requests) - 1)
     waiting = clients * arguments.size
     with ConfiguredServer(settings | {"batching.token_budget": arguments.budget}, *options) as server:

@@ -15,7 +15,7 @@ import time
 
 from harness import report, table
 
-from configured_server import MEBIBYTE, ConfiguredServer, Watch, add_server_arguments, mean_between, padding_between, server_arguments
+from configured_server import MEBIBYTE, ConfiguredServer, Watch, add_server_arguments, asked_precision, mean_between, padding_between, server_arguments
 from kill_workers import Processors
 from open_loop import OpenLoop, closed_loop
 from traffic import Requests, Traffic
@@ -102,7 +102,7 @@ def main():
     add_server_arguments(parser)
     arguments = parser.parse_args()
     seconds = min(6.0, arguments.seconds) if arguments.quick else arguments.seconds
-    requests = Requests.of("short", arguments.pool, arguments.texts)
+    requests = Requests.of("short", arguments.pool, arguments.texts, precision=asked_precision(arguments))
     clients = max(16, -(-TEXTS_OUT // arguments.texts))
     result, missed, rows = {"texts_a_request": arguments.texts, "deadline_ms": arguments.deadline_ms, "load_average": os.getloadavg()}, [], []
     with ConfiguredServer(dict(arguments.settings), *server_arguments(arguments)) as server:

@@ -20,7 +20,7 @@ import sys
 
 from harness import percentile, report, table
 
-from configured_server import ConfiguredServer, add_server_arguments, server_arguments
+from configured_server import ConfiguredServer, add_server_arguments, asked_precision, server_arguments
 from kill_workers import Processors
 from open_loop import OpenLoop, closed_loop
 from traffic import Requests, Traffic
@@ -82,9 +82,9 @@ def main():
     arguments = parser.parse_args()
     seconds = min(8.0, arguments.seconds) if arguments.quick else arguments.seconds
     settings, options = {"batching.high_latency_target_ms": arguments.target_ms} | dict(arguments.settings), server_arguments(arguments)
-    light = Requests.of("short", 4000, 1)
+    light = Requests.of("short", 4000, 1, precision=asked_precision(arguments))
     # Texts of their own for every class: what is asked for twice at the same time is computed once.
-    pools = {name: Requests.of("short", 4000, arguments.texts, first=4000 * (number + 1)) for number, name in enumerate(SHARES)}
+    pools = {name: Requests.of("short", 4000, arguments.texts, 4000 * (number + 1), asked_precision(arguments)) for number, name in enumerate(SHARES)}
     result, missed = {"load_average": os.getloadavg()}, []
     with ConfiguredServer(settings, *options) as server:
         peak = closed_loop(server.port, pools["medium"], 16, min(8.0, seconds))[0]

@@ -19,7 +19,7 @@ import time
 
 from harness import SCRATCH, THREADS, report, table
 
-from configured_server import ConfiguredServer, add_server_arguments, server_arguments
+from configured_server import ConfiguredServer, add_server_arguments, asked_precision, server_arguments
 from kill_workers import Processors
 from open_loop import OpenLoop, closed_loop
 from svg_chart import STYLE, Chart
@@ -39,7 +39,7 @@ th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid var(
 
 def latency_against_load(arguments, steps, seconds):
     """The peak in requests a second, and figures of each step of the load."""
-    requests = Requests.of("short", 8000, arguments.texts)
+    requests = Requests.of("short", 8000, arguments.texts, precision=asked_precision(arguments))
     rows = []
     with ConfiguredServer(dict(arguments.settings), *server_arguments(arguments)) as server:
         closed_loop(server.port, requests, 64, 1.0)

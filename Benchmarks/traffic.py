@@ -12,13 +12,13 @@ from ledger import TOLERANCE, Groups
 class Requests(Groups):
     """Requests of `size` of these lines each, without those that come twice."""
 
-    def __init__(self, lines, size):
-        super().__init__(list(dict.fromkeys(lines)), size)
+    def __init__(self, lines, size, precision=None):
+        super().__init__(list(dict.fromkeys(lines)), size, precision)
 
     @classmethod
-    def of(cls, corpus, count, size, first=0):
-        """From so many lines of a corpus."""
-        return cls(texts(corpus, first + count)[first:], size)
+    def of(cls, corpus, count, size, first=0, precision=None):
+        """From so many lines of a corpus; right vectors are those of `precision`."""
+        return cls(texts(corpus, first + count)[first:], size, precision)
 
     def right(self, group, body):
         """Whether a 200's body holds the right vectors, in order."""

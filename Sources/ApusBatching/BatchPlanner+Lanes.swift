@@ -1,11 +1,12 @@
 extension BatchPlanner {
-    /// A new lane that is idle. `device` groups the lanes of one device, `tokenBudget` is what a batch may hold unless the policy says.
+    /// A new lane that is idle. `device` groups the lanes of one device, `tokenBudget` is what a batch may hold unless the policy says, `pads`
+    /// whether it computes padding up to the longest sequence of a batch: where it does not, lengths may mix freely.
     package mutating func addLane(
-        _ lane: Int, device: Int, tokenBudget: Int = BatchPolicy.defaultTokenBudget, share: Double = 1, now: Int
+        _ lane: Int, device: Int, tokenBudget: Int = BatchPolicy.defaultTokenBudget, share: Double = 1, pads: Bool = true, now: Int
     ) -> [Action] {
         removeLane(lane)
         let budget = min(max(policy.tokenBudget ?? tokenBudget, 1), BatchPolicy.largestTokenBudget)
-        lanes[lane] = Lane(device: device, tokenBudget: budget, share: Self.clamped(share))
+        lanes[lane] = Lane(device: device, tokenBudget: budget, share: Self.clamped(share), pads: pads)
         let most = lanes.values.reduce(1) { $1.device == device ? max($0, $1.tokenBudget) : $0 }
         accounts[device, default: DeviceAccount(most: most, target: policy.targetLatency?.inSeconds)].setMost(most)
         idleLanes.insert(lane, at: 0)

@@ -78,10 +78,10 @@ extension BatchPlanner {
         let others = max(0, idleLanes.count - 1)
         bounds.tokenBudget = min(budget, max(1, waiting.tokens.saturatingAdd(others) / (others + 1)))
         bounds.window = window(lane)
-        bounds.maxPadding = bounds.padding(waiting: min(waiting.tokens(priority), bounds.window))
+        if lane.pads { bounds.maxPadding = bounds.padding(waiting: min(waiting.tokens(priority), bounds.window)) }
         if let cost = cost(device: lane.device) {
             // Padding is never to cost more than another batch would.
-            if cost.isTrusted, cost.perPadding > 0 {
+            if lane.pads, cost.isTrusted, cost.perPadding > 0 {
                 let worth = min(cost.fixed / cost.perPadding, 1e9)
                 bounds.maxPadding = min(bounds.maxPadding, max(bounds.leastPadding, Int(exactly: worth.rounded()) ?? 0))
             }
@@ -103,7 +103,11 @@ extension BatchPlanner {
     /// What no batch on `lane` may exceed.
     func limits(_ lane: Lane) -> BatchBounds {
         let budget = budget(lane)
-        let padded = min(budget.saturatingMultiply(2), accounts[lane.device]?.ceiling ?? .max)
+        let ceiling = accounts[lane.device]?.ceiling ?? .max
+        guard lane.pads else {
+            return BatchBounds(tokenBudget: min(budget, ceiling), paddedBudget: .max, maxCount: policy.maxBatchSize, pads: false)
+        }
+        let padded = min(budget.saturatingMultiply(2), ceiling)
         return BatchBounds(tokenBudget: min(budget, padded), paddedBudget: padded, maxCount: policy.maxBatchSize)
     }
 }

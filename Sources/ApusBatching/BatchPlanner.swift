@@ -36,6 +36,8 @@ package struct BatchPlanner: Sendable {
         var tokenBudget: Int
         /// Share of the token budget that a batch may fill, above 0 to 1. Lanes of a larger share are filled first.
         var share: Double
+        /// Whether what it runs is padded to the longest sequence.
+        var pads = true
         var isBusy = false
         /// Sequences that it runs.
         var running = 0

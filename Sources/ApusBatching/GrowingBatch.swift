@@ -4,6 +4,8 @@ struct BatchBounds: Sendable {
     /// Tokens when every sequence is padded to the longest.
     var paddedBudget: Int
     var maxCount: Int
+    /// Whether padding is computed. Where it is not, the batch has none.
+    var pads = true
     /// Tokens behind the seed from which sequences may overtake for their length.
     var window = Int.max
     /// Tokens of padding.
@@ -18,7 +20,7 @@ struct BatchBounds: Sendable {
     /// will fit another.
     func padding(waiting tokens: Int) -> Int {
         let backlog = Double(tokens) / Double(tokenBudget)
-        guard backlog > 1 else { return .max }
+        guard pads, backlog > 1 else { return .max }
         return max(leastPadding, Int(exactly: (Double(tokenBudget) / (backlog * backlog)).rounded()) ?? tokenBudget)
     }
 
@@ -43,10 +45,16 @@ struct GrowingBatch: Sendable {
         guard shape.count < bounds.maxCount, tokens <= bounds.tokenBudget - shape.tokens,
             max(longest, tokens) <= bounds.paddedBudget / (shape.count + 1)
         else { return false }
-        var next = shape
-        next.add(tokens, longest: longest)
+        let next = adding(tokens)
         guard next.padding <= bounds.maxPadding else { return false }
         return bounds.time.map { $0.cost.seconds(next) <= $0.seconds } ?? true
+    }
+
+    private func adding(_ tokens: Int) -> BatchShape {
+        var next = shape
+        next.add(tokens, longest: longest)
+        if !bounds.pads { next.padding = 0 }
+        return next
     }
 
     /// From now on so much padding may be added to what there is.
@@ -60,7 +68,7 @@ struct GrowingBatch: Sendable {
     }
 
     mutating func add(_ item: BatchPlanner.Item) {
-        shape.add(item.tokens, longest: longest)
+        shape = adding(item.tokens)
         longest = max(longest, item.tokens)
         ids.append(item.id)
     }

@@ -8,6 +8,8 @@ import ApusTensor
 package struct SentenceEncoder: Sendable {
     /// Elements of one vector.
     package let dimensions: Int
+    /// Whether attention runs over sequences padded to the longest of their batch.
+    package let pads: Bool
     private let network: Network
 
     private enum Network: Sendable {
@@ -33,19 +35,20 @@ package struct SentenceEncoder: Sendable {
                     name: checkpoint.name, source: .checkpoint(directory: checkpoint.directory, part), optimization: optimization,
                     stages: stages))
             return try SentenceEncoder(
-                Self.dimensions(of: model.outputs.first, checkpoint), .graph(model, EncoderGraph.conventions(configuration)))
+                Self.dimensions(of: model.outputs.first, checkpoint), .graph(model, EncoderGraph.conventions(configuration)), pads: form.style != .kernels)
         case .onnx(let file):
             guard segmentation == nil else {
                 throw ApusError(
                     .unsupportedPlan, "the model is an ONNX file, whose network cannot be cut into segments", place: checkpoint.name)
             }
             let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor, optimization: optimization)
-            return try SentenceEncoder(encoder.dimensions(checkpoint), .file(encoder))
+            return try SentenceEncoder(encoder.dimensions(checkpoint), .file(encoder), pads: true)
         }
     }
 
-    private init(_ dimensions: Int, _ network: Network) {
+    private init(_ dimensions: Int, _ network: Network, pads: Bool) {
         self.dimensions = dimensions
+        self.pads = pads
         self.network = network
     }
 

@@ -29,9 +29,6 @@ package struct EncoderBatch: Sendable {
     /// Sequences in the batch.
     package var count: Int { sequences.count }
 
-    /// Padding of the attention's `[B, S]` layout, in tokens.
-    package var paddingCount: Int { count * longest - tokenCount }
-
     /// Attention scores of one head over the padded batch, `B · S²`; as a Double because no size of it is dangerous.
     package var scoreCount: Double { Double(count) * Double(longest) * Double(longest) }
 

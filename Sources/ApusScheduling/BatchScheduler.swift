@@ -245,7 +245,7 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
             start(state.withLockedValue { state in state.apply(state.planner.laneFinished(run.lane, nil, now: started), now: started) })
             return
         }
-        let shape = BatchShape(lengths: run.inputs.map(\.input.tokens))
+        let shape = run.shape
         observer?.batchBegan(on: run.replica.device)
         metrics.reached(overdue: run.overdue(at: started).count)
         let result = Result { () throws(ApusError) in try outputs(run) }

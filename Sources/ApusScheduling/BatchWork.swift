@@ -13,8 +13,14 @@ package protocol BatchInput: Sendable {
 package protocol BatchWork: Sendable {
     associatedtype Input: BatchInput
     associatedtype Output: Sendable
+    /// Whether a step brings its inputs to the length of the longest, so that padding is computed and takes memory.
+    var pads: Bool { get }
 
     /// Runs one step on the calling thread, a lane's, and gives one output for each input in their order. Throws `engine_failure`,
     /// `out_of_memory` and the device's own failures.
     func run(_ inputs: [Input]) throws(ApusError) -> [Output]
+}
+
+extension BatchWork {
+    package var pads: Bool { true }
 }

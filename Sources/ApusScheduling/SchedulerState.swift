@@ -34,6 +34,9 @@ struct SchedulerState<Work: BatchWork>: Sendable {
         let replica: Replica<Work>
         let inputs: [Pending]
 
+        /// What the device computes.
+        var shape: BatchShape { BatchShape(lengths: inputs.map(\.input.tokens), isPadded: replica.work.pads) }
+
         /// Whether it holds an input that ended a worker: when the device fails again, nothing else is to be there.
         var isSuspect: Bool { inputs.contains { !$0.history.endedWorkersOf.isEmpty } }
 
@@ -95,7 +98,7 @@ struct SchedulerState<Work: BatchWork>: Sendable {
         var actions: [BatchPlanner.Action] = []
         for lane in lanes {
             devices[lane] = replica.device
-            actions += planner.addLane(lane, device: number, tokenBudget: replica.tokenBudget, share: replica.share, now: now)
+            actions += planner.addLane(lane, device: number, tokenBudget: replica.tokenBudget, share: replica.share, pads: replica.work.pads, now: now)
         }
         return apply(actions, now: now)
     }
@@ -307,13 +310,13 @@ struct SchedulerState<Work: BatchWork>: Sendable {
             for (place, asker) in unit.askers.enumerated() {
                 let account = Answers.Run(
                     device: run.replica.device, precision: run.replica.precision, fallback: run.replica.fallback,
-                    batchSize: shape.count, padding: longest - unit.input.tokens,
+                    batchSize: shape.count, padding: run.replica.work.pads ? longest - unit.input.tokens : 0,
                     queueNanoseconds: max(0, started - asker.enqueued), runNanoseconds: ended - started, isShared: place > 0)
                 latencies.append(ended - asker.enqueued)
                 launches += settle(asker.request, asker.row, .success(output), account)
             }
         }
-        launches += raiseCeiling(run, paddedTokens: run.inputs.count * longest)
+        launches += raiseCeiling(run, computed: shape.computed)
         let outcome = BatchPlanner.Outcome(shape: shape, nanoseconds: ended - started, latencies: latencies)
         return launches + apply(planner.laneFinished(run.lane, outcome, now: ended), now: ended)
     }
@@ -362,15 +365,15 @@ struct SchedulerState<Work: BatchWork>: Sendable {
     private mutating func remember(_ error: ApusError, _ run: LaneRun) -> [Launch] {
         guard error.deviceFailure == .outOfMemory, run.inputs.count > 1, let number = numbers[run.replica.device] else { return [] }
         let longest = run.inputs.reduce(0) { max($0, $1.input.tokens) }
-        let ceiling = max(longest, run.inputs.count * longest / 2)
+        let ceiling = max(longest, run.shape.computed / 2)
         guard ceiling < planner.ceiling(device: number) ?? .max else { return [] }
         planner.setCeiling(ceiling, device: number)
         wellUnderCeiling[number] = 0
         return [.ceiling(run.replica.device, ceiling)]
     }
 
-    private mutating func raiseCeiling(_ run: LaneRun, paddedTokens: Int) -> [Launch] {
-        guard let number = numbers[run.replica.device], let ceiling = planner.ceiling(device: number), paddedTokens > ceiling / 2 else { return [] }
+    private mutating func raiseCeiling(_ run: LaneRun, computed: Int) -> [Launch] {
+        guard let number = numbers[run.replica.device], let ceiling = planner.ceiling(device: number), computed > ceiling / 2 else { return [] }
         wellUnderCeiling[number, default: 0] += 1
         guard wellUnderCeiling[number] == Self.provesCeiling else { return [] }
         wellUnderCeiling[number] = 0

@@ -29,6 +29,32 @@ import Testing
         #expect(result.fill >= leastFill, "\(result)")
     }
 
+    @Test func aLaneThatComputesNoPaddingTakesLengthsAsTheyCome() throws {
+        func launched(pads: Bool) throws -> [BatchPlanner.Action] {
+            var planner = BatchPlanner(policy: try BatchPolicy(maxWait: .zero))
+            _ = planner.addLane(0, device: 0, tokenBudget: 100, pads: pads, now: 0)
+            _ = try planner.enqueue([.init(id: 0, tokens: 100)], now: 0)
+            _ = try planner.enqueue([5, 90, 5, 90].enumerated().map { .init(id: 1 + $0.offset, tokens: $0.element) }, now: 1)
+            return planner.laneFinished(0, now: 2)
+        }
+        #expect(try launched(pads: true) == [.launch(lane: 0, ids: [1, 3])])
+        #expect(try launched(pads: false) == [.launch(lane: 0, ids: [1, 3, 2])])
+    }
+
+    @Test func theCeilingOfALaneThatComputesNoPaddingIsOfTokens() throws {
+        func launched(pads: Bool) throws -> [BatchPlanner.Action] {
+            var planner = BatchPlanner(policy: try BatchPolicy(maxWait: .zero))
+            _ = planner.addLane(0, device: 0, tokenBudget: 1000, pads: pads, now: 0)
+            planner.setCeiling(60, device: 0)
+            _ = try planner.enqueue([.init(id: 0, tokens: 100)], now: 0)
+            _ = try planner.enqueue([40, 10, 10, 1].enumerated().map { .init(id: 1 + $0.offset, tokens: $0.element) }, now: 1)
+            return planner.laneFinished(0, now: 2)
+        }
+        // The seed alone is 40 long: two sequences padded to it are beyond 60.
+        #expect(try launched(pads: true) == [.launch(lane: 0, ids: [1])])
+        #expect(try launched(pads: false) == [.launch(lane: 0, ids: [1, 2, 3])])
+    }
+
     @Test func fewWaitingSequencesRunTogetherAllTheSame() throws {
         var planner = BatchPlanner(policy: try BatchPolicy(maxWait: .zero))
         _ = planner.addLane(0, device: 0, now: 0)

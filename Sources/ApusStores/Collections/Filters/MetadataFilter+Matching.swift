@@ -1,4 +1,4 @@
-import ApusJSON
+package import ApusJSON
 
 extension MetadataFilter {
     package func matches(_ metadata: Metadata) -> Bool {
