@@ -53,6 +53,12 @@ package final class VectorBlock: Sendable {
         return ranges
     }
 
+    /// Bytes that ``byteRanges(of:)`` named; those outside the block are left out.
+    package func withBytes<Value>(_ range: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Value) -> Value {
+        let inside = range.clamped(to: 0..<sections.bytes)
+        return body(UnsafeRawBufferPointer(start: memory.base + inside.lowerBound, count: inside.count))
+    }
+
     /// The vector of a published row as it was given; nil where only a reduced form of it is kept.
     func vector(of row: Int) -> [Float]? {
         guard format.storage == .fp32 || format.keepsExactRows else { return nil }

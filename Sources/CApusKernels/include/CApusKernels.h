@@ -250,6 +250,12 @@ void apus_hits_merge(apus_hit *hits, const apus_hit *other, int64_t k);
 /// Sorts a list, the best first; returns how many hits it has.
 int64_t apus_hits_finish(apus_hit *hits, int64_t k);
 
+/// The checksum CRC-32C (RFC 3720, appendix B.4) of `count` bytes behind those whose checksum is `crc`; 0 is that of none.
+uint32_t apus_crc32c(uint32_t crc, const void *bytes, int64_t count);
+
+/// The same without the CPU's instruction for it.
+uint32_t apus_crc32c_portable(uint32_t crc, const void *bytes, int64_t count);
+
 #pragma clang assume_nonnull end
 
 #endif

@@ -1,0 +1,151 @@
+import ApusErrors
+import ApusVectors
+import Foundation
+import GRDB
+import NIOConcurrencyHelpers
+
+extension LocalCollection {
+    /// Copies what is alive into a file of the next generation while everything goes on, then, on the writer's thread, what came meanwhile;
+    /// one transaction makes the new file the one that counts and forgets what is gone. Searches that run keep the old file until they end.
+    func compact(_ writer: CollectionWriter) async throws(ApusError) -> CompactionReport {
+        guard isCompacting.withLockedValue({ isRunning in
+            defer { isRunning = true }
+            return !isRunning
+        }) else {
+            throw ApusError(.storeUnavailable, "the collection is being compacted already", place: folder, advice: "Wait for it to end")
+        }
+        defer { isCompacting.withLockedValue { $0 = false } }
+        let (before, bytesBefore) = (rows, bytes)
+        guard before.snapshot.liveCount < before.snapshot.rowCount else {
+            return CompactionReport(removed: 0, bytesBefore: bytesBefore, bytesAfter: bytesBefore)
+        }
+        let copy = try await BlockingCall.run { () throws(ApusError) in try CompactedCopy(of: before, self) }
+        let removed: Int
+        do throws(ApusError) {
+            removed = try await writer.between { () throws(ApusError) in try self.exchange(copy, writer) }
+        } catch {
+            unlink(copy.rows.file.path)
+            throw error
+        }
+        unlink(before.file.path)
+        try await writer.between { () throws(ApusError) in try self.shrink() }
+        return CompactionReport(removed: removed, bytesBefore: bytesBefore, bytesAfter: bytes)
+    }
+
+    /// On the writer's thread. Returns how many documents are gone.
+    private func exchange(_ copied: CompactedCopy, _ writer: CollectionWriter) throws(ApusError) -> Int {
+        var copy = copied
+        try copy.catchUp(with: writer.rows)
+        try copy.rows.file.flush()
+        try Folder.flush(folder)
+        let next = writer.next
+        let kept = Set(copy.numbers)
+        let old = writer.rows
+        let gone = (0..<old.count).lazy.map { old.numbers[$0] }.filter { !kept.contains($0) }
+        var removed = 0
+        do {
+            try database.writeWithoutTransaction { db in
+                try db.inTransaction(.immediate) {
+                    for number in gone {
+                        try Self.forget(number, db)
+                        removed += 1
+                    }
+                    try db.execute(
+                        sql: "UPDATE collection SET generation = ?, next = ?", arguments: [copy.rows.file.generation, next])
+                    return .commit
+                }
+            }
+        } catch {
+            throw StoreFailure.error(error, place)
+        }
+        copy.rows.number(RowNumbers(copy.numbers, next: next))
+        // Copied before they were deleted.
+        let dead = copy.numbers.indices.filter { row in
+            old.numbers.row(of: copy.numbers[row]).map { !old.isLive($0) } ?? true
+        }
+        copy.rows.delete(dead)
+        writer.rows = copy.rows
+        writer.publish()
+        return removed
+    }
+
+    private static func forget(_ number: Int64, _ db: Database) throws {
+        if let row = try Row.fetchOne(db.cachedStatement(sql: "SELECT metadata FROM documents WHERE seq = ?"), arguments: [number]) {
+            let delete = try db.cachedStatement(
+                sql: """
+                    DELETE FROM terms WHERE path = (SELECT number FROM paths WHERE path = ?) AND kind = ? AND value = ? AND seq = ?
+                    """)
+            for term in MetadataIndex.terms(of: try Metadata(parsing: try row.bytes(0))) {
+                try delete.execute(arguments: [Data(term.path), term.kind, term.value, number])
+            }
+        }
+        for table in ["rows", "documents"] {
+            try db.cachedStatement(sql: "DELETE FROM \(table) WHERE seq = ?").execute(arguments: [number])
+        }
+    }
+
+    /// Gives the database's free pages back to the system.
+    private func shrink() throws(ApusError) {
+        do {
+            try database.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA incremental_vacuum")
+                // Readers may hold the log; the next checkpoint will do.
+                _ = try? db.checkpoint(.truncate)
+            }
+        } catch {
+            throw StoreFailure.error(error, place)
+        }
+    }
+}
+
+/// The rows that are alive, in a file of the next generation.
+struct CompactedCopy: @unchecked Sendable {
+    // Handed from the thread that makes it to the writer's, never shared.
+    var rows: GrowingRows
+    /// The number of each of its rows.
+    private(set) var numbers: [Int64] = []
+    /// Rows of the old generation that were looked at.
+    private var seen = 0
+
+    private static let batch = 1_024
+
+    /// Throws `store_corrupt` where a vector is not what was written, and `store_unavailable`.
+    init(of published: PublishedRows, _ collection: LocalCollection) throws(ApusError) {
+        let generation = published.generation + 1
+        let file = try VectorFile(
+            creating: LocalCollection.vectorPath(collection.folder, generation), generation: generation, published.file.format)
+        rows = try GrowingRows(file, RowNumbers([], next: 1), count: 0)
+        let stored: [StoredRow]
+        do {
+            stored = try collection.database.read { db in try StoredRow.readAll(db) }
+        } catch {
+            throw StoreFailure.error(error, collection.place)
+        }
+        try copy(published.snapshot, published.numbers, until: published.snapshot.rowCount) { row, checksum throws(ApusError) in
+            guard row < stored.count, stored[row].number == published.numbers[row], stored[row].checksum == checksum else {
+                throw StoreFailure.corrupt("row \(row) of the vectors is not what was written", published.file.path)
+            }
+        }
+    }
+
+    /// Takes over what was written since.
+    mutating func catchUp(with now: GrowingRows) throws(ApusError) {
+        try copy(now.published.snapshot, now.numbers, until: now.count) { _, _ in }
+    }
+
+    private mutating func copy(
+        _ snapshot: VectorSnapshot, _ from: RowNumbers, until end: Int, _ check: (Int, UInt32) throws(ApusError) -> Void
+    ) throws(ApusError) {
+        while seen < end {
+            let part = (seen..<min(seen + Self.batch, end)).filter { snapshot.isLive($0) }
+            seen = min(seen + Self.batch, end)
+            guard !part.isEmpty else { continue }
+            var values: [Float] = []
+            values.reserveCapacity(part.count * snapshot.format.dimensions)
+            for row in part { values += snapshot.vector(of: row) ?? [] }
+            let checksums = try rows.append(VectorRows(values, dimensions: snapshot.format.dimensions))
+            for (row, checksum) in zip(part, checksums) { try check(row, checksum) }
+            numbers += part.map { from[$0] }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+import ApusErrors
+import ApusVectors
+import Foundation
+import GRDB
+import NIOConcurrencyHelpers
+
+/// One collection in files, opened and found whole.
+final class LocalCollection: Sendable {
+    let name: CollectionName
+    let folder: String
+    let record: CollectionRecord
+    let database: DatabasePool
+    let engine: any VectorSearch
+    /// nil where the collection is only read.
+    let writer: CollectionWriter?
+    private let opened: PublishedRows
+    let isCompacting = NIOLockedValueBox(false)
+
+    /// Reads and verifies everything, which takes as long as reading the files does. Throws `store_corrupt` and `store_unavailable`.
+    init(
+        opening name: CollectionName, folder: String, engine: any VectorSearch, access: VectorBlock.Access
+    ) throws(ApusError) {
+        let database = try CollectionDatabase.open(in: folder, isReadOnly: access == .readOnly)
+        let place = "\(folder)/\(CollectionDatabase.fileName)"
+        let record: CollectionRecord
+        let stored: [StoredRow]
+        do {
+            (record, stored) = try database.read { db in
+                let stored = try StoredRow.readAll(db)
+                try Self.verifyIDs(stored, db, place)
+                return (try CollectionRecord.read(db, place), stored)
+            }
+        } catch {
+            throw StoreFailure.error(error, place)
+        }
+        let next = max(record.next, (stored.last?.number ?? 0) + 1)
+        let format = try VectorFormat(dimensions: record.settings.dimensions, storage: record.settings.storage)
+        let file = try Self.file(folder, record.generation, format, rows: stored.count, access)
+        let rows = try GrowingRows(file, RowNumbers(stored.map(\.number), next: next), count: stored.count)
+        try Self.verify(stored, in: file)
+        rows.delete(stored.indices.filter { stored[$0].isDeleted })
+        if access == .readWrite { Self.removeOthers(than: file.path, in: folder) }
+        (self.name, self.folder, self.record, self.database, self.engine, opened) = (name, folder, record, database, engine, rows.published)
+        writer = access == .readWrite ? CollectionWriter(database, folder: folder, name: name, rows, next: next) : nil
+    }
+
+    var settings: CollectionSettings { record.settings }
+
+    /// What searches see now.
+    var rows: PublishedRows { writer?.published ?? opened }
+
+    static func vectorPath(_ folder: String, _ generation: Int64) -> String { "\(folder)/vectors-\(generation).bin" }
+
+    func description() -> CollectionDescription {
+        let snapshot = rows.snapshot
+        return CollectionDescription(
+            name: name, settings: settings, documents: snapshot.liveCount, bytes: bytes, deleted: snapshot.rowCount - snapshot.liveCount,
+            createdAt: record.createdAt)
+    }
+
+    /// What it takes of the disk.
+    var bytes: Int {
+        let names = [CollectionDatabase.fileName, "\(CollectionDatabase.fileName)-wal"]
+        return rows.file.bytesOnDisk
+            + names.reduce(0) { sum, name in
+                var status = stat()
+                return stat("\(folder)/\(name)", &status) == 0 ? sum + Int(status.st_blocks) * 512 : sum
+            }
+    }
+
+    /// Answers what was asked, then refuses with `reason`, and lets go of the files when nobody reads any more.
+    func close(_ reason: ApusError) async {
+        await writer?.close(reason)
+    }
+
+    private static func file(
+        _ folder: String, _ generation: Int64, _ format: VectorFormat, rows: Int, _ access: VectorBlock.Access
+    ) throws(ApusError) -> VectorFile {
+        let path = vectorPath(folder, generation)
+        guard rows == 0, access == .readWrite else {
+            return try VectorFile(opening: path, generation: generation, format, rows: rows, access)
+        }
+        // Without rows there is nothing to lose, whatever the file is like.
+        let file = try VectorFile(creating: path, generation: generation, format)
+        try Folder.flush(folder)
+        return file
+    }
+
+    /// Every document that is not deleted is reached by its id, and no other.
+    private static func verifyIDs(_ stored: [StoredRow], _ db: Database, _ place: String) throws {
+        let sql = """
+            SELECT (SELECT count(*) FROM ids),
+                (SELECT count(*) FROM ids JOIN rows ON rows.seq = ids.seq AND rows.deleted = 0
+                    JOIN documents ON documents.seq = ids.seq AND documents.id = ids.id),
+                (SELECT count(*) FROM documents)
+            """
+        guard let counts = try Row.fetchOne(db, sql: sql) else { throw Row.damaged }
+        let alive = stored.reduce(0) { $0 + ($1.isDeleted ? 0 : 1) }
+        guard try counts.integer(0) == alive, try counts.integer(1) == alive, try counts.integer(2) == stored.count else {
+            throw StoreFailure.corrupt("ids and documents do not belong together", place)
+        }
+    }
+
+    private static func verify(_ stored: [StoredRow], in file: VectorFile) throws(ApusError) {
+        var damaged = 0
+        var first = 0
+        for block in file.blocks {
+            for row in 0..<max(0, min(block.capacity, stored.count - first)) where !stored[first + row].isDeleted {
+                if VectorFile.checksum(of: row, in: block) != stored[first + row].checksum { damaged += 1 }
+            }
+            first += block.capacity
+        }
+        guard damaged == 0 else {
+            throw StoreFailure.corrupt("\(damaged) of \(stored.count) vectors are not what was written", file.path)
+        }
+    }
+
+    /// What a compaction that did not end has left.
+    private static func removeOthers(than path: String, in folder: String) {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        where name.hasPrefix("vectors-") && name.hasSuffix(".bin") && "\(folder)/\(name)" != path {
+            unlink("\(folder)/\(name)")
+        }
+    }
+}
