@@ -18,8 +18,7 @@ package struct PrecisionTrials: Sendable {
     private let features: CPUFeatures
     private let optimization: LoadRequest.Optimization
 
-    /// How long each lane runs each batch in a turn. Turns of all forms alternate, and the best counts: whatever else the machine does makes
-    /// turns slower, never faster.
+    /// How long each lane runs each batch in a turn.
     private static let time = Duration.milliseconds(150)
 
     package init(
@@ -97,37 +96,20 @@ package struct PrecisionTrials: Sendable {
         _ forms: [NetworkForm], _ subject: PrecisionSubject, _ member: FleetPlan.Member, _ key: PrecisionStore.Key
     ) async throws(ApusError) -> [PrecisionChoice.Candidate] {
         let trial = try await trial(subject, member)
-        var candidates: [NetworkForm: PrecisionChoice.Candidate] = [:]
-        var isLasting = true
-        // Forwards, then backwards: a machine that becomes slower meanwhile is no disadvantage to those that come last.
-        let turns = forms.count == 1 ? forms : forms + forms.reversed()
-        for form in turns {
-            guard candidates[form]?.figures != nil || candidates[form] == nil else { continue }
-            let before = candidates[form]?.figures
+        var turns = PrecisionTurns(forms)
+        while let form = turns.next() {
             do throws(ApusError) {
                 let figures = try await source.withExecutor(member.settings) { executor throws(ApusError) in
                     try await trial.run(form, on: executor, optimization, time: Self.time)
                 }
-                candidates[form] = .init(form, .measured(figures.best(with: before)))
+                turns.measured(form, figures)
             } catch {
                 if error.code == .cancelled { throw error }
-                // What may be otherwise at the next start is not remembered.
-                if [.outOfMemory, .killed, .unavailable].contains(error.deviceFailure) { isLasting = false }
-                candidates[form] = .init(form, .failed(error.message))
+                let mayPass = [.outOfMemory, .killed, .unavailable].contains(error.deviceFailure)
+                turns.failed(form, error.message, mayPass: mayPass)
             }
         }
-        let measured = forms.compactMap { candidates[$0] }
-        if isLasting { store.store(measured, key) }
-        return measured
-    }
-}
-
-extension PrecisionChoice.Figures {
-    fileprivate func best(with other: Self?) -> Self {
-        guard let other else { return self }
-        return Self(
-            cosine: min(cosine, other.cosine),
-            shortTokensPerSecond: [shortTokensPerSecond, other.shortTokensPerSecond].compactMap { $0 }.max(),
-            longTokensPerSecond: [longTokensPerSecond, other.longTokensPerSecond].compactMap { $0 }.max())
+        if turns.areLasting { store.store(turns.candidates, key) }
+        return turns.candidates
     }
 }
