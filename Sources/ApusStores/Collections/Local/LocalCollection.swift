@@ -1,5 +1,6 @@
 import ApusErrors
 import ApusVectors
+import Dispatch
 import Foundation
 import GRDB
 import NIOConcurrencyHelpers
@@ -35,7 +36,8 @@ final class LocalCollection: Sendable {
         }
         let next = max(record.next, (stored.last?.number ?? 0) + 1)
         let format = try VectorFormat(dimensions: record.settings.dimensions, storage: record.settings.storage)
-        let file = try Self.file(folder, record.generation, format, rows: stored.count, access)
+        let file = try VectorFile(
+            opening: Self.vectorPath(folder, record.generation), generation: record.generation, format, rows: stored.count, access)
         let rows = try GrowingRows(file, RowNumbers(stored.map(\.number), next: next), count: stored.count)
         try Self.verify(stored, in: file)
         rows.delete(stored.indices.filter { stored[$0].isDeleted })
@@ -68,22 +70,18 @@ final class LocalCollection: Sendable {
             }
     }
 
-    /// Answers what was asked, then refuses with `reason`, and lets go of the files when nobody reads any more.
+    /// Answers what was written, then refuses with `reason`, waits for who reads the documents, and moves the log into the database.
     func close(_ reason: ApusError) async {
         await writer?.close(reason)
-    }
-
-    private static func file(
-        _ folder: String, _ generation: Int64, _ format: VectorFormat, rows: Int, _ access: VectorBlock.Access
-    ) throws(ApusError) -> VectorFile {
-        let path = vectorPath(folder, generation)
-        guard rows == 0, access == .readWrite else {
-            return try VectorFile(opening: path, generation: generation, format, rows: rows, access)
+        let database = database
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async {
+                // GRDB ends with its readers, which do not do it. A log that could not be moved is read when the collection is opened again.
+                _ = try? database.writeWithoutTransaction { db in try db.checkpoint(.truncate) }
+                try? database.close()
+                continuation.resume()
+            }
         }
-        // Without rows there is nothing to lose, whatever the file is like.
-        let file = try VectorFile(creating: path, generation: generation, format)
-        try Folder.flush(folder)
-        return file
     }
 
     /// Every document that is not deleted is reached by its id, and no other.
