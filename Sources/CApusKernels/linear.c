@@ -43,6 +43,8 @@ size_t apus_rows_bytes(const apus_linear_view *view, int64_t m) {
     if (!view->kernel.pack) return 64;
     if (__builtin_mul_overflow((size_t)m, view->stride, &bytes)) return 0;
     if (__builtin_add_overflow(bytes, 2 * row_parameters(m), &bytes)) return 0;
+    // Room to mix a row.
+    if (view->format == APUS_FORMAT_INT8 && __builtin_add_overflow(bytes, row_parameters(view->k), &bytes)) return 0;
     return bytes;
 }
 
@@ -54,7 +56,8 @@ void apus_rows_pack(const apus_linear_view *view, const float *x, int64_t ldx, i
     uint8_t *data = memory;
     float *scales = (float *)(data + (size_t)m * view->stride);
     float *zeros = (float *)((uint8_t *)scales + row_parameters(m));
-    view->kernel.pack(x, ldx, m, view->k, data, view->stride, scales, zeros);
+    float *mixed = (float *)((uint8_t *)zeros + row_parameters(m));
+    view->kernel.pack(x, ldx, m, view->k, data, view->stride, scales, zeros, mixed);
     *rows = (apus_rows){.data = data, .stride = view->stride, .scales = scales, .zeros = zeros};
 }
 

@@ -67,8 +67,8 @@ TILE(tile_fp32, TARGET, __m512, _mm512_setzero_ps, LOAD_FLOAT, ROW_FLOAT, FMA, S
 static inline __mmask16 lanes(int64_t count) { return count >= 16 ? 0xffff : (__mmask16)((1u << count) - 1); }
 
 WITH_BF16 static void pack_native_bf16(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
-                                       float *zeros) {
-    (void)scales, (void)zeros;
+                                       float *zeros, float *mixed) {
+    (void)scales, (void)zeros, (void)mixed;
     for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
         int64_t i = 0;
         for (; i + 32 <= k; i += 32)
@@ -81,32 +81,29 @@ WITH_BF16 static void pack_native_bf16(const float *x, int64_t ldx, int64_t m, i
 }
 
 TARGET static void pack_wide_int8(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
-                                  float *zeros) {
+                                  float *zeros, float *mixed) {
+    int64_t groups_end = k - k % APUS_MIX;
     for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
-        __m512 least[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}, most[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-        int64_t i = 0;
-        for (; i + 32 <= k; i += 32)
-            for (int part = 0; part < 2; part++) {
-                __m512 v = _mm512_loadu_ps(x + i + 16 * part);
-                least[part] = _mm512_min_ps(v, least[part]);
-                most[part] = _mm512_max_ps(v, most[part]);
-            }
-        for (; i < k; i += 16) {
-            __m512 v = _mm512_maskz_loadu_ps(lanes(k - i), x + i);
-            least[0] = _mm512_min_ps(v, least[0]);
-            most[0] = _mm512_max_ps(v, most[0]);
+        vector_x16 least, most;
+        mix_groups_x16(x, k, mixed, &least, &most);
+        for (int64_t i = groups_end; i < k; i += 16) {
+            __mmask16 inside = lanes(k - i);
+            __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(inside, x + i), _mm512_set1_ps(APUS_MIX_SIZE));
+            _mm512_mask_storeu_ps(mixed + i, inside, v);
+            least = (vector_x16)_mm512_min_ps(v, (__m512)least);
+            most = (vector_x16)_mm512_max_ps(v, (__m512)most);
         }
         float inverse;
-        range_x16(_mm512_reduce_min_ps(_mm512_min_ps(least[0], least[1])), _mm512_reduce_max_ps(_mm512_max_ps(most[0], most[1])), scales + r,
-                  &inverse, zeros + r);
+        range_x16(_mm512_reduce_min_ps((__m512)least), _mm512_reduce_max_ps((__m512)most), scales + r, &inverse, zeros + r);
         __m512 by = _mm512_set1_ps(inverse), zero = _mm512_set1_ps(zeros[r]);
-        for (i = 0; i + 16 <= k; i += 16) {
-            __m512i q = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_loadu_ps(x + i), by, zero));
+        int64_t i = 0;
+        for (; i + 16 <= k; i += 16) {
+            __m512i q = _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_loadu_ps(mixed + i), by, zero));
             _mm_storeu_si128((__m128i *)(data + i), _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
         }
         for (; (size_t)i < stride; i += 16) {
             __mmask16 inside = lanes(k > i ? k - i : 0);
-            __m512 v = _mm512_maskz_loadu_ps(inside, x + (k > i ? i : 0));
+            __m512 v = _mm512_maskz_loadu_ps(inside, mixed + (k > i ? i : 0));
             __m512i q = _mm512_maskz_cvtps_epi32(inside, _mm512_fmadd_ps(v, by, zero));
             _mm_storeu_si128((__m128i *)(data + i), _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_setzero_si512())));
         }

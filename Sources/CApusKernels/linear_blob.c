@@ -9,7 +9,7 @@
 _Static_assert(sizeof(apus_linear_header) == 64, "a header is a cache line");
 
 static const uint64_t magic = 0x726e696c73757061; // "apuslinr", little endian
-static const uint32_t version = 1;
+static const uint32_t version = 2;
 static const uint32_t layout = 1;
 /// 65536 · 255 · 128 < 2^31.
 static const int64_t longest_int8 = 65536;
@@ -119,9 +119,51 @@ static size_t place(const apus_linear_sizes *sizes, int64_t channel, int64_t ind
     return panel + (size_t)(value * sizes->element);
 }
 
-static void finish_int8_row(uint8_t *blob, const apus_linear_sizes *sizes, int64_t channel, float scale, int64_t sum) {
+/// An output channel as it comes: fp32, or integers of one scale.
+typedef struct {
+    const float *_Nullable floats;
+    const int8_t *_Nullable integers;
+    float scale;
+} weight_row;
+
+/// `count` weights from `first` on, which are of one group, as they meet the inputs: mixed where the inputs are.
+static void mix_weights(weight_row row, int64_t first, int64_t count, float group[APUS_MIX]) {
+    for (int64_t i = 0; i < count; i++) group[i] = row.floats ? row.floats[first + i] : (float)row.integers[first + i] * row.scale;
+    const float factor = count < APUS_MIX ? 1 / APUS_MIX_SIZE : 1.0f / APUS_MIX;
+    for (int64_t i = 0; i < count; i++) group[i] *= factor;
+    if (count < APUS_MIX) return;
+    for (int stride = 1; stride < APUS_MIX; stride *= 2)
+        for (int i = 0; i < APUS_MIX; i++)
+            if (!(i & stride)) {
+                float a = group[i], b = group[i + stride];
+                group[i] = i & 2 * stride ? b - a : a + b;
+                group[i + stride] = i & 2 * stride ? a + b : a - b;
+            }
+}
+
+/// Quantises an output channel; false when a weight is not finite. Mixes twice, because there is no room for a whole row.
+static int pack_int8_row(uint8_t *blob, const apus_linear_header *header, const apus_linear_sizes *sizes, int64_t channel, weight_row row) {
+    float group[APUS_MIX], scale = 0;
+    for (int64_t first = 0; first < header->k; first += APUS_MIX) {
+        int64_t count = header->k - first < APUS_MIX ? header->k - first : APUS_MIX;
+        mix_weights(row, first, count, group);
+        float of_group = row_scale(group, count);
+        if (of_group < 0) return 0;
+        scale = of_group > scale ? of_group : scale;
+    }
+    int64_t sum = 0;
+    for (int64_t first = 0; first < header->k; first += APUS_MIX) {
+        int64_t count = header->k - first < APUS_MIX ? header->k - first : APUS_MIX;
+        mix_weights(row, first, count, group);
+        for (int64_t i = 0; i < count; i++) {
+            int8_t value = quantised(group[i], scale);
+            *(int8_t *)(blob + place(sizes, channel, first + i)) = value;
+            sum += value;
+        }
+    }
     ((float *)(blob + sizes->scales))[channel] = scale;
     ((float *)(blob + sizes->column_sums))[channel] = (float)sum;
+    return 1;
 }
 
 apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows, const float *weight) {
@@ -131,8 +173,7 @@ apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows,
     if (!weight || !is_inside(header, first_row, rows)) return APUS_BAD_ARGUMENT;
     uint8_t *blob = packed;
     for (int64_t channel = first_row; channel < first_row + rows; channel++, weight += header->k) {
-        float scale = row_scale(weight, header->k);
-        if (scale < 0) return APUS_BAD_ARGUMENT;
+        if (row_scale(weight, header->k) < 0) return APUS_BAD_ARGUMENT;
         switch ((apus_format)header->format) {
         case APUS_FORMAT_FP32:
             for (int64_t i = 0; i < header->k; i++) *(float *)(blob + place(&sizes, channel, i)) = weight[i];
@@ -140,16 +181,9 @@ apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows,
         case APUS_FORMAT_BF16:
             for (int64_t i = 0; i < header->k; i++) *(uint16_t *)(blob + place(&sizes, channel, i)) = bf16(weight[i]);
             break;
-        case APUS_FORMAT_INT8: {
-            int64_t sum = 0;
-            for (int64_t i = 0; i < header->k; i++) {
-                int8_t value = quantised(weight[i], scale);
-                *(int8_t *)(blob + place(&sizes, channel, i)) = value;
-                sum += value;
-            }
-            finish_int8_row(blob, &sizes, channel, scale, sum);
+        case APUS_FORMAT_INT8:
+            if (!pack_int8_row(blob, header, &sizes, channel, (weight_row){.floats = weight})) return APUS_BAD_ARGUMENT;
             break;
-        }
         }
     }
     return APUS_OK;
@@ -160,15 +194,10 @@ apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t 
     const apus_linear_header *header = apus_linear_header_of(packed, SIZE_MAX, &sizes);
     if (!header) return APUS_BAD_BLOB;
     if (!weight || !scales || header->format != APUS_FORMAT_INT8 || !is_inside(header, first_row, rows)) return APUS_BAD_ARGUMENT;
-    uint8_t *blob = packed;
-    for (int64_t channel = first_row; channel < first_row + rows; channel++, weight += header->k) {
-        if (!(fabsf(scales[channel - first_row]) <= FLT_MAX)) return APUS_BAD_ARGUMENT;
-        int64_t sum = 0;
-        for (int64_t i = 0; i < header->k; i++) {
-            *(int8_t *)(blob + place(&sizes, channel, i)) = weight[i];
-            sum += weight[i];
-        }
-        finish_int8_row(blob, &sizes, channel, scales[channel - first_row], sum);
+    for (int64_t row = 0; row < rows; row++) {
+        if (!(fabsf(scales[row]) <= FLT_MAX)) return APUS_BAD_ARGUMENT;
+        weight_row integers = {.integers = weight + row * header->k, .scale = scales[row]};
+        if (!pack_int8_row(packed, header, &sizes, first_row + row, integers)) return APUS_BAD_ARGUMENT;
     }
     return APUS_OK;
 }

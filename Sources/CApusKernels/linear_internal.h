@@ -13,8 +13,18 @@ enum {
     /// neighbouring input channels, so that 16, 8 or 4 channels of one group fill a register for the dot-product instructions.
     APUS_PANEL = 64,
     /// Rows that a kernel multiplies at once: 6 × 64 sums fill 24 of AVX-512's 32 registers.
-    APUS_TILE_ROWS = 6
+    APUS_TILE_ROWS = 6,
+    /// Neighbouring input channels that int8 mixes with each other before it quantises, and the weights likewise, by sums and differences:
+    /// T·Tᵀ = 128, so (Tx)·(Tw)/128 = x·w. A channel that stands out then takes the 8 bits of its row from the others no more, and what
+    /// rounding loses falls to a third (as QuaRot does it, Ashkboos et al. 2024, arXiv:2404.00456, here in blocks and where the rows are
+    /// packed). T is the transform of Walsh and Hadamard with some signs turned, so that what all channels have in common is spread as well: of
+    /// a constant group no value is longer than √2 times the mean. The rest of k after whole groups is not mixed.
+    APUS_MIX = 128
 };
+
+/// √APUS_MIX: what mixing multiplies the size of inputs with, and divides that of weights by; also of those that are not mixed, so that all
+/// have the same share of the 8 bits.
+#define APUS_MIX_SIZE 11.3137085f
 
 /// Rows as a kernel reads them: `stride` bytes apart; in int8 value = (u8 - zero) · scale, `scales` and `zeros` one per row.
 typedef struct {
@@ -45,8 +55,10 @@ typedef struct {
     void (*tile)(const uint8_t *rows, size_t stride, int64_t count, const uint8_t *panel, int64_t groups, void *sums);
     /// Activation of scaled sums plus bias.
     void (*finish)(const apus_finish *);
-    /// Converts `m` rows of `k` floats, `ldx` apart, to rows of `stride` bytes, zero beyond k. NULL: rows are read where they are.
-    void (*_Nullable pack)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales, float *zeros);
+    /// Converts `m` rows of `k` floats, `ldx` apart, to rows of `stride` bytes, zero beyond k. `mixed` is room for a row of floats, in int8.
+    /// NULL: rows are read where they are.
+    void (*_Nullable pack)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales, float *zeros,
+                           float *mixed);
 } apus_linear_kernel;
 
 /// A blob, opened: what its header says and the kernel for it here.

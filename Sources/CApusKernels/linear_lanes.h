@@ -52,8 +52,8 @@ TARGET static void NAME(finish_int8)(const apus_finish *f) {
 }
 
 TARGET __attribute__((unused)) static void NAME(pack_bf16)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
-                                   float *zeros) {
-    (void)scales, (void)zeros;
+                                   float *zeros, float *mixed) {
+    (void)scales, (void)zeros, (void)mixed;
     for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
         uint16_t *out = (uint16_t *)data;
         for (int64_t i = 0; i < k; i++) {
@@ -76,29 +76,91 @@ TARGET static inline void NAME(range)(float lowest, float highest, float *scale,
     *zero = (-lowest * *inverse + 12582912.0f) - 12582912.0f;
 }
 
-TARGET __attribute__((unused)) static void NAME(pack_int8)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
-                                   float *zeros) {
-    for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
-        NAME(vector) least = {0}, most = {0};
-        int64_t i = 0;
-        for (; i + LANES <= k; i += LANES) {
-            NAME(vector) v = *(const NAME(vector) *)(x + i);
-            least = NAME(lesser)(v, least);
-            most = NAME(greater)(v, most);
+#if LANES == 4
+#define EACH_LANE(f) f(0), f(1), f(2), f(3)
+#elif LANES == 8
+#define EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7)
+#else
+#define EACH_LANE(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
+#endif
+#define OTHER_1(lane) (lane) ^ 1
+#define OTHER_2(lane) (lane) ^ 2
+#define OTHER_4(lane) (lane) ^ 4
+#define OTHER_8(lane) (lane) ^ 8
+#define SIGN_1(lane) ((lane) & 1 ? -1.0f : 1.0f)
+#define SIGN_2(lane) ((lane) & 2 ? -1.0f : 1.0f)
+#define SIGN_4(lane) ((lane) & 4 ? -1.0f : 1.0f)
+#define SIGN_8(lane) ((lane) & 8 ? -1.0f : 1.0f)
+#define SIGNS_12(lane) SIGN_1(lane) * SIGN_2(lane)
+#define SIGNS_24(lane) SIGN_2(lane) * SIGN_4(lane)
+#define SIGNS_48(lane) SIGN_4(lane) * SIGN_8(lane)
+
+/// Each lane plus or minus the one `stride` from it. `turn` is -1 where all signs are the other way round.
+#define MIX_LANES(stride, signs, turn)                                                                                           \
+    _Pragma("clang loop unroll(full)") for (int i = 0; i < APUS_MIX / LANES; i++)                                                \
+        v[i] = __builtin_shufflevector(v[i], v[i], EACH_LANE(OTHER_##stride)) + v[i] * (turn * (NAME(vector)){EACH_LANE(signs)})
+
+/// Mixes a group (APUS_MIX): steps of stride 1, 2, 4, …; in each, value i becomes value i ^ stride plus value i, or minus it where just one of
+/// the bits of i that stand for stride and 2 · stride is set.
+TARGET static inline __attribute__((always_inline, unused)) void NAME(mix)(NAME(vector) v[APUS_MIX / LANES]) {
+#if LANES == 4
+    MIX_LANES(1, SIGNS_12, 1);
+    MIX_LANES(2, SIGN_2, (i & 1 ? -1.0f : 1.0f));
+#elif LANES == 8
+    MIX_LANES(1, SIGNS_12, 1);
+    MIX_LANES(2, SIGNS_24, 1);
+    MIX_LANES(4, SIGN_4, (i & 1 ? -1.0f : 1.0f));
+#else
+    MIX_LANES(1, SIGNS_12, 1);
+    MIX_LANES(2, SIGNS_24, 1);
+    MIX_LANES(4, SIGNS_48, 1);
+    MIX_LANES(8, SIGN_8, (i & 1 ? -1.0f : 1.0f));
+#endif
+    _Pragma("clang loop unroll(full)") for (int stride = 1; stride < APUS_MIX / LANES; stride *= 2)
+        _Pragma("clang loop unroll(full)") for (int i = 0; i < APUS_MIX / LANES; i++)
+            if (!(i & stride)) {
+                NAME(vector) a = v[i], b = v[i + stride];
+                v[i] = i & 2 * stride ? b - a : a + b;
+                v[i + stride] = i & 2 * stride ? a + b : a - b;
+            }
+}
+
+/// Mixes the whole groups of a row; `least` and `most` are the lowest and highest of their values and 0, by lane.
+TARGET static inline __attribute__((always_inline, unused)) void NAME(mix_groups)(const float *x, int64_t k, float *mixed, NAME(vector) *least,
+                                                                               NAME(vector) *most) {
+    *least = *most = (NAME(vector)){0};
+    for (int64_t i = 0; i + APUS_MIX <= k; i += APUS_MIX) {
+        NAME(vector) v[APUS_MIX / LANES];
+        _Pragma("clang loop unroll(full)") for (int j = 0; j < APUS_MIX / LANES; j++) v[j] = *(const NAME(vector) *)(x + i + LANES * j);
+        NAME(mix)(v);
+        _Pragma("clang loop unroll(full)") for (int j = 0; j < APUS_MIX / LANES; j++) {
+            *(NAME(vector) *)(mixed + i + LANES * j) = v[j];
+            *least = NAME(lesser)(v[j], *least);
+            *most = NAME(greater)(v[j], *most);
         }
+    }
+}
+
+TARGET __attribute__((unused)) static void NAME(pack_int8)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
+                                   float *zeros, float *mixed) {
+    int64_t groups_end = k - k % APUS_MIX;
+    for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
+        NAME(vector) least, most;
+        NAME(mix_groups)(x, k, mixed, &least, &most);
         float lowest = 0, highest = 0;
         for (int lane = 0; lane < LANES; lane++) {
             lowest = least[lane] < lowest ? least[lane] : lowest;
             highest = most[lane] > highest ? most[lane] : highest;
         }
-        for (; i < k; i++) {
-            lowest = x[i] < lowest ? x[i] : lowest;
-            highest = x[i] > highest ? x[i] : highest;
+        for (int64_t i = groups_end; i < k; i++) {
+            mixed[i] = x[i] * APUS_MIX_SIZE;
+            lowest = mixed[i] < lowest ? mixed[i] : lowest;
+            highest = mixed[i] > highest ? mixed[i] : highest;
         }
         float inverse;
         NAME(range)(lowest, highest, scales + r, &inverse, zeros + r);
-        for (i = 0; i < k; i++) {
-            float v = x[i] * inverse + zeros[r];
+        for (int64_t i = 0; i < k; i++) {
+            float v = mixed[i] * inverse + zeros[r];
             // A NaN fails both comparisons' complements and becomes 0.
             v = v > 0 ? v : 0;
             v = v < 255 ? v : 255;

@@ -40,9 +40,10 @@ uint32_t apus_cpu_features(void);
 void apus_cpu_allow(uint32_t mask);
 
 /// How weights are kept and products are computed.
-/// fp32: fp32 multiply-add. bf16: weights and activations rounded to bf16 (nearest even), products summed in fp32. int8: weights symmetric
-/// s8 with a scale per output channel, activations asymmetric u8 with a scale and a zero point per row, found anew for every row; sums in
-/// s32, everything else in fp32.
+/// fp32: fp32 multiply-add. bf16: weights and activations rounded to bf16 (nearest even), products summed in fp32. int8: each whole group
+/// of 128 neighbouring input channels is mixed by the transform of Walsh and Hadamard, in weights and activations, which leaves their products
+/// what they are and takes from single channels what they stand out by; then weights symmetric s8 with a scale per output channel, activations
+/// asymmetric u8 with a scale and a zero point per row, found anew for every row; sums in s32, everything else in fp32.
 typedef enum : int32_t { APUS_FORMAT_FP32 = 0, APUS_FORMAT_BF16 = 1, APUS_FORMAT_INT8 = 2 } apus_format;
 
 /// GELU is the exact one (erf); GELU_TANH its approximation by tanh.
@@ -82,10 +83,11 @@ apus_result apus_linear_begin(apus_format format, int64_t n, int64_t k, void *pa
 /// each row once. `weight` is `[rows, k]`, as checkpoints have it. A value that is not finite is a bad argument.
 apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows, const float *weight);
 
-/// The same for an int8 blob from values that were quantised before: `weight` `[rows, k]`, `scales` `[rows]`, which must be finite.
+/// The same for an int8 blob from values that were quantised before and not mixed: `weight` `[rows, k]`, `scales` `[rows]`, which must be
+/// finite.
 apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t rows, const int8_t *weight, const float *scales);
 
-/// Quantises a row as `apus_linear_pack_rows` does: `out[i] = round(row[i] / scale)`, in -127...127, `scale = max |row| / 127`.
+/// Quantises a row for storage: `out[i] = round(row[i] / scale)`, in -127...127, `scale = max |row| / 127`.
 apus_result apus_quantize_row_int8(const float *row, int64_t k, int8_t *out, float *scale);
 
 /// Whether `bytes` bytes at `packed` are a whole blob of a linear layer; sets its numbers of output (`n`) and input channels (`k`).
