@@ -9,7 +9,7 @@ struct ApusCommand: AsyncParsableCommand {
         commandName: "apus",
         abstract: "Text embeddings: a server, a command line and a library.",
         version: "0.1.0",
-        subcommands: [ServeCommand.self, EmbedCommand.self, RerankCommand.self, ClassifyCommand.self, ModelsCommand.self, GPUCommand.self, QuantizeCommand.self, PlanCommand.self, DoctorCommand.self, KeysCommand.self, WorkerCommand.self])
+        subcommands: [ServeCommand.self, EmbedCommand.self, IndexCommand.self, SearchCommand.self, CollectionsCommand.self, RerankCommand.self, ClassifyCommand.self, ModelsCommand.self, GPUCommand.self, QuantizeCommand.self, PlanCommand.self, DoctorCommand.self, KeysCommand.self, WorkerCommand.self])
 
     /// What scripts may rely on.
     enum ExitStatus: Int32 {

@@ -27,6 +27,14 @@ enum Figures {
         return "\(number(used / 1024))/\(number(total / 1024)) GiB"
     }
 
+    /// `12 MiB`.
+    static func bytes(_ count: Int) -> String {
+        var (value, unit) = (Double(count), 0)
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+        while value >= 1_024, unit < units.count - 1 { (value, unit) = (value / 1_024, unit + 1) }
+        return "\(number(value)) \(units[unit])"
+    }
+
     /// `3 d 4 h`, `2 h 5 min`, `41 s`.
     static func duration(_ seconds: Double) -> String {
         let seconds = Int(min(max(0, seconds), 1e12))
