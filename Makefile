@@ -49,7 +49,7 @@ test-integration: build
 	$(TEST_PYTHON) -m pytest $(TESTS)
 
 bench: build ## measure against the peers and draw .apus/bench/report.html (ARGS="throughput http" for some, ARGS=--quick)
-	@for product in EmbedBenchmark SegmentBenchmark ParallelBenchmark VectorBenchmark; do \
+	@for product in EmbedBenchmark SegmentBenchmark ParallelBenchmark VectorBenchmark CollectionBenchmark; do \
 		$(SWIFT) build -c release --product $$product; \
 	done
 	@scripts/setup-bench

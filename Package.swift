@@ -115,7 +115,7 @@ let package = Package(
         room(
             "ApusHTTP",
             [
-                "ApusErrors", "ApusExecution", "ApusJSON", "ApusService", .hummingbirdCore, .logging, .nioCore, .nioHTTP1, .nioPosix,
+                "ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusStores", "ApusVectors", .hummingbirdCore, .logging, .nioCore, .nioHTTP1, .nioPosix,
                 .serviceLifecycle, .unixSignals,
             ]),
         room(
@@ -158,6 +158,9 @@ let package = Package(
             name: "VectorBenchmark", dependencies: ["ApusErrors", "ApusTensor", "ApusVectors"], path: "Benchmarks/VectorBenchmark",
             swiftSettings: settings),
         .executableTarget(
+            name: "CollectionBenchmark", dependencies: ["ApusErrors", "ApusStores", "ApusVectors", .nioConcurrencyHelpers],
+            path: "Benchmarks/CollectionBenchmark", swiftSettings: settings),
+        .executableTarget(
             name: "SegmentBenchmark",
             dependencies: ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusGraph", "ApusRuntime"],
             path: "Benchmarks/SegmentBenchmark", swiftSettings: settings),
@@ -176,7 +179,7 @@ let package = Package(
         tests(
             "ApusStores",
             [
-                "ApusErrors", "ApusJSON", "ApusTensor", "ApusStores", "ApusVectors", .grdb, .nioConcurrencyHelpers, .nioCore, .nioPosix,
+                "ApusErrors", "ApusJSON", "ApusTensor", "ApusStores", "ApusVectors", .grdb, .logging, .nioConcurrencyHelpers, .nioCore, .nioPosix,
             ]),
         tests("ApusBatching", ["ApusBatching", "ApusErrors"]),
         tests(
@@ -186,7 +189,7 @@ let package = Package(
             "ApusEmbeddings",
             [
                 "ApusErrors", "ApusTensor", "ApusBatching", "ApusCheckpoint", "ApusEmbeddings", "ApusExecution", "ApusGraph", "ApusScheduling",
-                "ApusTokenizers", .nioConcurrencyHelpers,
+                "ApusTokenizers", "ApusVectors", .nioConcurrencyHelpers,
             ]),
         tests("Apus", ["Apus", "ApusErrors", "ApusTensor", "ApusBatching", "ApusExecution", "ApusDevices", "ApusFleet", "ApusSimulation"]),
         tests("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusCheckpoint"]),
@@ -204,7 +207,10 @@ let package = Package(
             ]),
         tests(
             "ApusHTTP",
-            ["ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusHTTP", .logging, .metrics, .nioCore, .nioPosix, .serviceLifecycle]),
+            [
+                "ApusErrors", "ApusExecution", "ApusJSON", "ApusService", "ApusStores", "ApusVectors", "ApusHTTP", .logging, .metrics, .nioCore, .nioPosix,
+                .serviceLifecycle,
+            ]),
         tests("ApusJSON", ["ApusErrors", "ApusJSON"]),
         tests("ApusPlacement", ["ApusErrors", "ApusJSON", "ApusTensor", "ApusPlacement"]),
         tests("ApusObservability", ["ApusErrors", "ApusObservability", .coreMetrics, .logging]),

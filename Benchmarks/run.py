@@ -2,7 +2,7 @@
 """Runs the benchmarks one after the other and prints their tables.
 
     run.py [accuracy] [throughput] [http] [latency] [startup] [memory] [boundary] [kill] [drain] [overdue] [batching] [idle] [priorities] [overload] [adaptive]
-           [report] [precision] [segments] [parallel] [plans] [vectors] [--long | --quick]        (default: all)
+           [report] [precision] [segments] [parallel] [plans] [vectors] [indexing] [kill-index] [--long | --quick]        (default: all)
 
 Workers are killed for a minute, with --long for ten; with --quick those that can be short are. report writes report.html, which draws latency against
 load and the adaptive run. Settings by environment: APUS_CORPORA (folder with short.txt and mixed.txt), APUS_BENCH_FOLDER (scratch and results).
@@ -18,7 +18,7 @@ PROGRAMS = {"accuracy": ["accuracy.py"], "throughput": ["throughput.py"], "http"
             "startup": ["startup_memory.py"], "memory": ["memory.py"], "boundary": ["boundary.py"], "kill": ["kill_workers.py", "--seconds", "60"], "drain": ["drain.py"],
             "overdue": ["overdue.py"], "batching": ["dynamic_batching.py"], "idle": ["idle_wait.py"], "priorities": ["priorities.py"],
             "overload": ["overload.py"], "adaptive": ["adaptive.py"], "report": ["report.py"], "precision": ["precision_accuracy.py"], "segments": ["segments.py"],
-            "parallel": ["parallel.py"], "plans": ["plan_failures.py"], "vectors": ["vector_search.py"]}
+            "parallel": ["parallel.py"], "plans": ["plan_failures.py"], "vectors": ["vector_search.py"], "indexing": ["indexing.py"], "kill-index": ["kill_index.py"]}
 LONG = {"kill": ["kill_workers.py", "--seconds", "600"]}
 QUICK = {name: [*PROGRAMS[name], "--quick"] for name in ("batching", "idle", "priorities", "overload", "adaptive", "report")}
 OPTIONS = {"--long": LONG, "--quick": QUICK}

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""How fast a file is indexed, beside embedding alone; and what searches take while somebody writes.
+
+    indexing.py [--texts 60004] [--rounds 3] [--rows 20000] [--seconds 4] [--precision fp32] [--only index|search]
+
+`apus index` and `apus embed --output` of the same file in turns, both whole programs; medians of the rounds are compared. Then one process
+searches a collection of 384 dimensions one query after the other, in turns with and without a task that replaces documents as fast as it
+can: the 99th percentile of each kind of turn.
+
+Targets: indexing >= 95 % of embedding; p99 of searches while writing <= 2 x idle.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness import BINARY, MODEL_DIRECTORY, environment, json_lines, median, percentile, report, table, text_file
+
+BENCHMARK = os.environ.get("APUS_COLLECTION_BENCHMARK", BINARY.parent / "CollectionBenchmark")
+
+
+def timed(*command):
+    started = time.monotonic()
+    result = subprocess.run([str(part) for part in command], env=environment(), capture_output=True, text=True)
+    if result.returncode:
+        sys.exit(f"{' '.join(map(str, command))}: {result.stderr}")
+    return time.monotonic() - started, result.stdout
+
+
+def index_and_embed(options, folder):
+    path = text_file("short", options.texts)
+    flags = ["--model", MODEL_DIRECTORY, "--precision", options.precision]
+    embedding, indexing, again = [], [], []
+    for number in range(options.rounds):
+        embedding.append(timed(BINARY, "embed", "--file", path, "--output", f"{folder}/vectors.npy", *flags)[0])
+        command = [BINARY, "index", path, "--into", "short", "--data", f"{folder}/{number}", "--json", *flags]
+        seconds, answer = timed(*command)
+        indexing.append(seconds)
+        seconds, answer = timed(*command)
+        again.append(seconds)
+        if json.loads(answer)["added"] + json.loads(answer)["replaced"]:
+            sys.exit(f"the second run wrote again: {answer}")
+        print(f"round {number + 1}: embed {embedding[-1]:.2f} s, index {indexing[-1]:.2f} s, again {again[-1]:.2f} s, "
+              f"load {open('/proc/loadavg').read().strip()}", flush=True)
+        shutil.rmtree(f"{folder}/{number}")
+    share = median(embedding) / median(indexing)
+    table(f"{options.texts} texts, {options.precision}, whole programs", ["what", "seconds", "texts/s"], [
+        ["apus embed", median(embedding), options.texts / median(embedding)], ["apus index", median(indexing), options.texts / median(indexing)],
+        ["apus index, unchanged", median(again), options.texts / median(again)]])
+    print(f"  indexing is {share:.1%} of embedding")
+    return {"embed_s": median(embedding), "index_s": median(indexing), "unchanged_s": median(again), "share": share,
+            "embed_best_s": min(embedding), "index_best_s": min(indexing)}
+
+
+def search_while_writing(options, folder):
+    turns = json_lines([BENCHMARK, "latency", folder, options.rows, options.seconds])
+    rows, figures = [], {}
+    for writing in (False, True):
+        # The kinds take turns; the medians of the turns' figures leave out what disturbed one of them.
+        chosen = [turn for turn in turns if turn["writing"] == writing]
+        p50, p99 = (median([percentile(turn["milliseconds"], share) for turn in chosen]) for share in (0.5, 0.99))
+        rate = median([turn["documents_per_second"] for turn in chosen])
+        name = "writing" if writing else "idle"
+        rows.append([name, p50, p99, sum(len(turn["milliseconds"]) for turn in chosen), rate])
+        figures |= {f"{name}_p50_ms": p50, f"{name}_p99_ms": p99}
+    figures["p99_ratio"] = figures["writing_p99_ms"] / figures["idle_p99_ms"]
+    table(f"searches over {options.rows} x 384", ["while", "p50 ms", "p99 ms", "searches", "documents written/s"], rows)
+    print(f"  p99 while writing is {figures['p99_ratio']:.2f} x idle; load {open('/proc/loadavg').read().strip()}")
+    return figures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=60_004)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--only", choices=["index", "search"])
+    options = parser.parse_args()
+    figures, bad = {}, False
+    with tempfile.TemporaryDirectory(prefix="apus-indexing-") as folder:
+        if options.only != "search":
+            figures |= index_and_embed(options, folder)
+            bad |= figures["share"] < 0.95
+        if options.only != "index":
+            figures |= search_while_writing(options, folder)
+            bad |= figures["p99_ratio"] > 2
+    report("indexing", figures)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
