@@ -29,6 +29,7 @@ struct InProcessSource: ExecutorSource {
     ) async throws(ApusError) -> any Executor {
         var settings = settings
         settings.onlyVisibleUUID = nil
+        settings.group = try settings.group?.withoutUUIDs()
         let own = settings
         return try await BlockingWork.run { () throws(ApusError) in
             guard own.group != nil else { return try Self.executor(own, faults) }
@@ -62,7 +63,8 @@ struct WorkerSource: ExecutorSource {
         _ settings: ExecutorSettings, faults: [DeviceID: any FaultInjector],
         onDeath: @escaping @Sendable (ApusDevices.WorkerDeath.Cause, String) -> Void
     ) async throws(ApusError) -> any Executor {
-        let environment = settings.onlyVisibleUUID.map { ["CUDA_VISIBLE_DEVICES": $0] } ?? [:]
+        let visible = settings.group?.visibleUUIDs ?? settings.onlyVisibleUUID.map { [$0] } ?? []
+        let environment = visible.isEmpty ? [:] : ["CUDA_VISIBLE_DEVICES": visible.joined(separator: ",")]
         let devices = settings.group?.devices.flatMap(\.self) ?? [settings.device]
         var options = WorkerOptions(executable: executable, environment: environment, faults: devices.map { faults[$0] }) { death in
             if let cause = death.cause { onDeath(cause, death.description) }
@@ -73,6 +75,20 @@ struct WorkerSource: ExecutorSource {
 
     func identity(of executor: any Executor) -> ExecutorIdentity? {
         (executor as? WorkerExecutor).map { ExecutorIdentity(pid: $0.pid, engineVersion: $0.engineVersion) }
+    }
+}
+
+extension GroupShape {
+    /// For executors of this process, which sees all devices.
+    fileprivate func withoutUUIDs() throws(ApusError) -> GroupShape {
+        try GroupShape(
+            stages.map { stage in
+                stage.map { member in
+                    var member = member
+                    member.uuid = nil
+                    return member
+                }
+            })
     }
 }
 

@@ -5,6 +5,7 @@ import ApusExecution
 import ApusPlacement
 import ApusScheduling
 public import ApusTensor
+import ApusVectors
 
 /// How several devices share a model.
 public struct Parallelism: Sendable, Equatable {
@@ -32,19 +33,33 @@ public struct Parallelism: Sendable, Equatable {
     public var pipelineParallel: Int?
     /// Times that the model is loaded; nil for as often as there are devices for.
     public var replicas: Int?
+    /// Tensors of an ONNX file behind which it is cut into stages, in the order in which they are computed; empty leaves it to Apus.
+    public var cuts: [String]
 
     public init(
-        devices: String, strategy: Strategy = .automatic, tensorParallel: Int? = nil, pipelineParallel: Int? = nil, replicas: Int? = nil
+        devices: String, strategy: Strategy = .automatic, tensorParallel: Int? = nil, pipelineParallel: Int? = nil, replicas: Int? = nil,
+        cuts: [String] = []
     ) {
         self.devices = devices
         self.strategy = strategy
         self.tensorParallel = tensorParallel
         self.pipelineParallel = pipelineParallel
         self.replicas = replicas
+        self.cuts = cuts
     }
 
     /// The devices, with a plan for the model in `directory`. Blocks. Throws `invalid_value` for a list that names none, and `unsupported_plan`.
     func planned(_ directory: String, _ installation: Installation) throws(ApusError) -> PlannedFleet {
+        try planned(try NetworkOutline(try Checkpoint(directory: directory), cuts: cuts), installation)
+    }
+
+    /// The same for the model in an ONNX file of any tensors.
+    func planned(file path: String, name: String, _ installation: Installation) throws(ApusError) -> PlannedFleet {
+        let file = try ONNXFile(path: path)
+        return try planned(try NetworkOutline(file, try file.pieces(cuts), name: name), installation)
+    }
+
+    private func planned(_ outline: NetworkOutline, _ installation: Installation) throws(ApusError) -> PlannedFleet {
         var devices = DeviceWishes()
         devices.list = try DeviceWishes.List(self.devices, origin: .commandLine("devices"))
         let inventory = Inventory(cpu: .current, gpuAbsence: "the library plans for CPU devices, `apus serve` for GPUs, too")
@@ -54,7 +69,8 @@ public struct Parallelism: Sendable, Equatable {
         wishes.tensorParallel = tensorParallel
         wishes.pipelineParallel = pipelineParallel
         wishes.replicas = replicas
-        return try planned.sharing([try NetworkOutline(try Checkpoint(directory: directory))], wishes, tokens: DeviceID.Kind.cpu.tokenBudget)
+        wishes.cuts = cuts
+        return try planned.sharing([outline], wishes, tokens: DeviceID.Kind.cpu.tokenBudget)
     }
 }
 
@@ -66,14 +82,16 @@ extension Embedder {
     ///   the nearest plan that works.
     public static func load(
         _ model: String = Installation.defaultModel, sharing parallelism: Parallelism, precision: Precision = .auto,
-        precisionFloor: Double? = nil, batching: Batching = .dynamic(), installation: Installation = Installation(),
-        execution: Execution = .inProcess
+        precisionFloor: Double? = nil, batching: Batching = .dynamic(), caching: Caching = .memory(),
+        installation: Installation = Installation(), execution: Execution = .inProcess
     ) async throws(ApusError) -> Embedder {
         let directory = try installation.modelDirectory(model)
         let policy = try batching.policy()
         let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
         let planned = try await BlockingWork.run { () throws(ApusError) in try parallelism.planned(directory, installation) }
-        let owner = OwnedRoom(try EngineRoom(installation: installation, plan: planned.fleet, execution: execution))
-        return Embedder(try await owner.room.load(directory: directory, precision: request, policy: policy), owner)
+        let owner = OwnedRoom(try EngineRoom(installation: installation, plan: planned.fleet, execution: execution, cache: try caching.open()))
+        let ready = try await owner.room.load(directory: directory, precision: request, policy: policy)
+        await owner.room.cache?.waitUntilRestored()
+        return Embedder(ready, owner)
     }
 }

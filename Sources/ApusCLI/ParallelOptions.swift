@@ -17,6 +17,9 @@ struct ParallelOptions: ParsableArguments {
     @Option(help: "Times that a model is loaded.")
     var replicas: Int?
 
+    @Option(help: "Tensors of an ONNX file behind which it is cut into stages, comma-separated.")
+    var cut: String?
+
     func validate() throws {
         for (name, count) in [("--tensor-parallel", tensorParallel), ("--pipeline-parallel", pipelineParallel), ("--replicas", replicas)] {
             if let count, !(1...1_024).contains(count) { throw ValidationError("\(name) must be from 1 to 1024.") }
@@ -31,7 +34,7 @@ struct ParallelOptions: ParsableArguments {
         let given: [(String, String, String?)] = [
             ("--strategy", "parallel.strategy", strategy), ("--tensor-parallel", "parallel.tensor_parallel", tensorParallel.map(String.init)),
             ("--pipeline-parallel", "parallel.pipeline_parallel", pipelineParallel.map(String.init)),
-            ("--replicas", "parallel.replicas", replicas.map(String.init)),
+            ("--replicas", "parallel.replicas", replicas.map(String.init)), ("--cut", "parallel.cuts", cut),
         ]
         return given.compactMap { spelling, key, value in value.map { ConfigurationOption(spelling, sets: key, to: [$0]) } }
     }
@@ -41,7 +44,8 @@ struct ParallelOptions: ParsableArguments {
         devices.map { devices in
             Parallelism(
                 devices: devices, strategy: strategy.flatMap { Parallelism.Strategy(rawValue: $0) } ?? .automatic, tensorParallel: tensorParallel,
-                pipelineParallel: pipelineParallel, replicas: replicas)
+                pipelineParallel: pipelineParallel, replicas: replicas,
+                cuts: cut.map { $0.split(separator: ",").map(String.init) } ?? [])
         }
     }
 }

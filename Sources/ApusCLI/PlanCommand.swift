@@ -17,7 +17,7 @@ struct PlanCommand: AsyncParsableCommand {
             with the arithmetic and the nearest plan that works. Settings of the section `parallel` count where no option is given.
             """)
 
-    @Argument(help: "The path of a model directory, or the name of an installed model.")
+    @Argument(help: "The path of a model directory or of an ONNX file, or the name of an installed model.")
     var model: String
 
     @Option(help: "Devices, as `apus serve` takes them: cpu:4 (four logical CPU devices), cuda:0,1, … (default: auto)")
@@ -37,6 +37,9 @@ struct PlanCommand: AsyncParsableCommand {
 
     @Option(help: "Explicit stages, each with the first layer that it does not hold: 3:cpu:0,6:cpu:1.")
     var split: String?
+
+    @Option(help: "Tensors of an ONNX file behind which it is cut into stages, comma-separated.")
+    var cut: String?
 
     @Option(help: "MiB that each device may hold.")
     var memoryLimit: Int?
@@ -73,10 +76,9 @@ struct PlanCommand: AsyncParsableCommand {
     func run() async throws {
         let installation = Installation(home: home)
         if let split { _ = try SplitPoint.list(split, place: "--split") }
-        let directory = try installation.modelDirectory(model)
-        let outline = try NetworkOutline(Checkpoint(directory: directory), name: Installation.name(ofDirectory: directory))
         let planning = try await PlanningDevices.find(
             file: config, options: options, memoryLimitBytes: memoryLimit.map { $0 << 20 }, installation: installation)
+        let outline = try outline(installation, planning.settings)
         let accelerates = planning.devices.contains { $0.id.kind.isAccelerator && $0.id.kind != .sim }
         let request = try PlanRequest(
             outline, on: planning.devices, topology: planning.topology,
@@ -86,6 +88,19 @@ struct PlanCommand: AsyncParsableCommand {
         try Terminal.standardOutput(json ? table.json : table.text)
     }
 
+    /// The model, cut where the settings want it.
+    private func outline(_ installation: Installation, _ settings: ServeSettings) throws(ApusError) -> NetworkOutline {
+        func cuts(_ name: String) -> [String] { settings.parallelWishes(of: name, on: []).cuts }
+        if model.hasSuffix(".onnx") {
+            let name = Installation.name(ofDirectory: String(model.dropLast(".onnx".count)))
+            let file = try ONNXFile(path: model)
+            return try NetworkOutline(file, try file.pieces(cuts(name)), name: name)
+        }
+        let directory = try installation.modelDirectory(model)
+        let name = Installation.name(ofDirectory: directory)
+        return try NetworkOutline(Checkpoint(directory: directory), name: name, cuts: cuts(name))
+    }
+
     /// The command line as settings, which go before environment and file.
     private var options: [ConfigurationOption] {
         let given: [(String, String, String?)] = [
@@ -93,6 +108,7 @@ struct PlanCommand: AsyncParsableCommand {
             ("--tensor-parallel", "parallel.tensor_parallel", tensorParallel.map(String.init)),
             ("--pipeline-parallel", "parallel.pipeline_parallel", pipelineParallel.map(String.init)),
             ("--replicas", "parallel.replicas", replicas.map(String.init)), ("--split", "parallel.splits", split),
+            ("--cut", "parallel.cuts", cut),
         ]
         return given.compactMap { spelling, key, value in value.map { ConfigurationOption(spelling, sets: key, to: [$0]) } }
     }

@@ -37,6 +37,11 @@ struct PlanTable {
             text += Paragraph(
                 "\(Figures.percent(plan.utilization)) of their time stages compute, with \(plan.microBatches) batches in flight", first: "utilisation: ").text
         }
+        if !model.cutTensors.isEmpty, plan.shape.pipeline > 1 {
+            let ends = plan.replicas.first?.stages.dropLast().map(\.layers.upperBound) ?? []
+            let tensors = ends.filter { $0 >= 1 && $0 <= model.cutTensors.count }.map { model.cutTensors[$0 - 1] }
+            text += Paragraph("behind \(tensors.joined(separator: ", ")), of \(model.cutTensors.count) tensors behind which it can be", first: "cut: ").text
+        }
         for note in notes { text += Paragraph(note, first: "note: ").text }
         return text
     }
@@ -56,6 +61,10 @@ struct PlanTable {
         writer.key("layer_costs")
         writer.beginArray()
         for layer in model.layers { writer.number(layer.cost) }
+        writer.endArray()
+        writer.key("cut_tensors")
+        writer.beginArray()
+        for tensor in model.cutTensors { writer.string(tensor) }
         writer.endArray()
         writer.key("plan")
         plan.write(to: &writer)

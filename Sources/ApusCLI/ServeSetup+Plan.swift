@@ -49,7 +49,7 @@ extension PlannedFleet {
             let scaling = try asked.scaling
             if let scaling, wishes.replicas == nil { wishes.replicas = scaling.range.lowerBound }
             var outlines: [NetworkOutline] = []
-            for model in models { outlines.append(try NetworkOutline(try Checkpoint(directory: model.directory), name: model.id)) }
+            for model in models { outlines.append(try NetworkOutline(try Checkpoint(directory: model.directory), name: model.id, cuts: wishes.cuts)) }
             let accelerates = intended.contains { $0.kind.isAccelerator && $0.kind != .sim }
             return try sharing(outlines, wishes, scaling: scaling, links: links, tokens: (accelerates ? DeviceID.Kind.cuda : .cpu).tokenBudget)
         } catch {

@@ -44,6 +44,18 @@ struct ProtobufReader {
         }
     }
 
+    /// The same with all of the field's bytes, its tag included.
+    mutating func nextWhole() throws(Malformed) -> (number: Int, field: Field, whole: UnsafeRawBufferPointer)? {
+        let start = position
+        guard let (number, field) = try next() else { return nil }
+        return (number, field, UnsafeRawBufferPointer(rebasing: bytes[start..<position]))
+    }
+
+    /// The next of numbers that are packed one behind the other, without tags.
+    mutating func nextNumber() throws(Malformed) -> UInt64? {
+        position < bytes.count ? try varint() : nil
+    }
+
     private mutating func take(_ count: Int) throws(Malformed) -> UnsafeRawBufferPointer {
         guard count <= bytes.count - position else { throw Malformed() }
         defer { position += count }

@@ -14,6 +14,8 @@ extension Configuration {
         package var deviceIDs: [DeviceID] = []
         package var preferredDevices: [DeviceID] = []
         package var splits: [SplitPoint] = []
+        /// Tensors of an ONNX file behind which it is cut.
+        package var cuts: [String] = []
 
         package init() {}
 
@@ -26,6 +28,7 @@ extension Configuration {
                 merged.tensorParallel = others.tensorParallel
                 merged.pipelineParallel = others.pipelineParallel
                 merged.splits = others.splits
+                merged.cuts = others.cuts
             }
             merged.replicas = replicas ?? others.replicas
             merged.minReplicas = minReplicas ?? others.minReplicas
@@ -36,7 +39,7 @@ extension Configuration {
         }
 
         private var saysCut: Bool {
-            strategy != nil || tensorParallel != nil || pipelineParallel != nil || !splits.isEmpty
+            strategy != nil || tensorParallel != nil || pipelineParallel != nil || !splits.isEmpty || !cuts.isEmpty
         }
     }
 
@@ -95,6 +98,7 @@ extension Configuration.Parallel {
         wishes.deviceIDs = deviceIDs
         wishes.preferredDevices = preferredDevices
         wishes.splits = splits
+        wishes.cuts = cuts
         wishes.modelAssignments = assignments
         wishes.fallback = fallback
         return wishes

@@ -21,6 +21,7 @@ struct ConfigurationDecoder {
         case .number(let range): number(node, range, key).map { .number($0) }
         case .segments(let range): segments(node, range, key).map { .segments($0) }
         case .text: text(node, key).map { .text($0) }
+        case .texts: list(node) { $0.text($1, $2) }.map { .texts($0) }
         case .choice(let names): choice(node, names, key).map { .text($0) }
         case .choices(let names): list(node) { $0.choice($1, names, $2) }.map { .texts($0) }
         case .integers(let range): list(node) { $0.integer($1, range, $2) }.map { .integers($0) }

@@ -11,6 +11,7 @@ package struct ConfigurationKey: Sendable {
         /// A number of segments in this range, or `auto`.
         case segments(ClosedRange<Int>)
         case text
+        case texts
         case choice([String])
         case choices([String])
         case integers(ClosedRange<Int>)
@@ -113,6 +114,12 @@ package struct ConfigurationKey: Sendable {
         _ path: String, _ variables: String..., does summary: String, _ set: @escaping @Sendable (inout Configuration, String) -> Void
     ) -> Self {
         Self(path, variables, .text, .applies, summary) { if case .text(let value) = $1 { set(&$0, value) } }
+    }
+
+    static func texts(
+        _ path: String, _ variables: String..., does summary: String, _ set: @escaping @Sendable (inout Configuration, [String]) -> Void
+    ) -> Self {
+        Self(path, variables, .texts, .applies, summary) { if case .texts(let value) = $1 { set(&$0, value) } }
     }
 
     static func choice(

@@ -123,7 +123,7 @@ extension ConfigurationNode {
         case .integer, .segments: content = integer(text)
         case .number: content = Double(text).map(Content.number) ?? .text(text)
         case .text, .choice, .assignments, .keys: content = .text(text)
-        case .choices, .devices, .splits, .models: content = list(Content.text)
+        case .choices, .devices, .splits, .models, .texts: content = list(Content.text)
         case .integers: content = list(integer)
         }
         self.init(content: content, line: 1)

@@ -30,6 +30,9 @@ extension ConfigurationSchema {
         .splits("parallel.splits", effect: planned, does: "Explicit stages: each device, and the first layer that it does not hold") {
             $0.parallel.splits = $1
         },
+        .texts("parallel.cuts", does: "Tensors of an ONNX file behind which it is cut into stages, in the order in which they are computed") {
+            $0.parallel.cuts = $1
+        },
         .choice(
             "gpu.multi_gpu.strategy", of: ["data_parallel", "model_parallel", "pipeline_parallel", "tensor_parallel"], effect: .needsAccelerator,
             does: "As `parallel.strategy`, for accelerators while `gpu.multi_gpu.enabled` is true"

@@ -18,6 +18,7 @@ extension ConfigurationKey.Kind {
         case .number(let range): "\(range.lowerBound) … \(range.upperBound)"
         case .segments(let range): "\(range.lowerBound) … \(range.upperBound), or auto"
         case .text: "text"
+        case .texts: "list of texts"
         case .choice(let names): names.joined(separator: ", ")
         case .choices(let names): "list of \(names.joined(separator: ", "))"
         case .integers(let range): "list of \(range.lowerBound) … \(range.upperBound)"

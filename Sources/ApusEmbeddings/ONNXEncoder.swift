@@ -20,9 +20,10 @@ struct ONNXEncoder: Sendable {
     private static let stateNames = ["last_hidden_state", "token_embeddings", "hidden_states"]
 
     static func load(
-        _ file: ONNXFile, _ checkpoint: Checkpoint, onto executor: any Executor, optimization: LoadRequest.Optimization
+        _ file: ONNXFile, _ checkpoint: Checkpoint, onto executor: any Executor, optimization: LoadRequest.Optimization, stages: [Range<Int>]
     ) async throws(ApusError) -> ONNXEncoder {
-        let network = try await executor.load(LoadRequest(name: checkpoint.name, source: .file(file.path), optimization: optimization))
+        let network = try await executor.load(
+            LoadRequest(name: checkpoint.name, source: .file(file.path), optimization: optimization, stages: stages))
         for input in network.inputs {
             guard PaddedInput(rawValue: input.name) != nil, [.int32, .int64].contains(input.elementType) else {
                 throw ApusError(

@@ -22,7 +22,7 @@ package struct SentenceEncoder: Sendable {
     ///
     /// - Parameters:
     ///   - segmentation: how the network is cut; nil for not at all. Throws `unsupported_plan` for one that came as a file.
-    ///   - stages: layers of each stage, for a group of devices; empty for one device.
+    ///   - stages: layers of each stage, for a group of devices, of a file its nodes; empty for one device.
     package static func load(
         _ checkpoint: Checkpoint, onto executor: any Executor, form: NetworkForm = .fusedFP32,
         optimization: LoadRequest.Optimization = .all, segmentation: Segmentation? = nil, stages: [Range<Int>] = []
@@ -41,7 +41,7 @@ package struct SentenceEncoder: Sendable {
                 throw ApusError(
                     .unsupportedPlan, "the model is an ONNX file, whose network cannot be cut into segments", place: checkpoint.name)
             }
-            let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor, optimization: optimization)
+            let encoder = try await ONNXEncoder.load(file, checkpoint, onto: executor, optimization: optimization, stages: stages)
             return try SentenceEncoder(encoder.dimensions(checkpoint), .file(encoder), pads: true)
         }
     }

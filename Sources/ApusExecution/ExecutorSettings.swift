@@ -36,6 +36,8 @@ package struct ExecutorSettings: Sendable, Equatable {
     /// The UUID of the one CUDA device that the executor's process sees, as its number 0; nil where it sees what this process sees. CUDA numbers
     /// devices anew in every process, so that after the loss of one the others' numbers would name other hardware.
     package var onlyVisibleUUID: String?
+    /// The device's number among several that the executor's process sees; nil where it sees all, or one.
+    package var visibleIndex: Int?
     /// Steps that run at the same time, 1 or more.
     package var lanes: Int
     /// Threads of each model that compute parts of whatever steps are under way, beside the thread of each lane; 0 has lanes compute alone.
@@ -62,6 +64,7 @@ package struct ExecutorSettings: Sendable, Equatable {
     ) {
         self.device = device
         onlyVisibleUUID = nil
+        visibleIndex = nil
         self.lanes = max(1, lanes)
         helpers = 0
         self.cores = cores
@@ -76,5 +79,5 @@ package struct ExecutorSettings: Sendable, Equatable {
     }
 
     /// The number by which the engine knows the device.
-    package var engineIndex: Int { onlyVisibleUUID == nil ? device.index : 0 }
+    package var engineIndex: Int { visibleIndex ?? (onlyVisibleUUID == nil ? device.index : 0) }
 }

@@ -9,11 +9,14 @@ package struct GroupShape: Sendable, Equatable {
         package var cores: [Int]
         /// Bytes of device memory that may be taken; nil for all.
         package var memoryLimitBytes: Int?
+        /// Of a CUDA device, where it is known.
+        package var uuid: String?
 
-        package init(_ device: DeviceID, cores: [Int] = [], memoryLimitBytes: Int? = nil) {
+        package init(_ device: DeviceID, cores: [Int] = [], memoryLimitBytes: Int? = nil, uuid: String? = nil) {
             self.device = device
             self.cores = cores
             self.memoryLimitBytes = memoryLimitBytes
+            self.uuid = uuid
         }
     }
 
@@ -43,6 +46,13 @@ package struct GroupShape: Sendable, Equatable {
         self.stages = stages
     }
 
+    /// The UUIDs of the CUDA devices, stage by stage and rank by rank: all that the group's process sees, in this order. Empty unless all are known.
+    package var visibleUUIDs: [String] {
+        let devices = stages.joined().filter { $0.device.kind == .cuda }
+        let uuids = devices.compactMap(\.uuid)
+        return uuids.count == devices.count ? uuids : []
+    }
+
     /// The devices, stage by stage.
     package var devices: [[DeviceID]] { stages.map { $0.map(\.device) } }
 }
@@ -64,6 +74,9 @@ extension ExecutorSettings {
         settings.cores = member.cores
         settings.memoryLimitBytes = member.memoryLimitBytes
         settings.lanes = 1
+        let visible = group?.visibleUUIDs ?? []
+        settings.onlyVisibleUUID = visible.isEmpty ? nil : member.uuid
+        settings.visibleIndex = member.uuid.flatMap { visible.firstIndex(of: $0) }
         return settings
     }
 }

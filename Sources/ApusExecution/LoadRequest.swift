@@ -6,8 +6,8 @@ package struct LoadRequest: Sendable, Equatable {
     package enum Source: Sendable, Equatable {
         /// A network that Apus writes, from the checkpoint in a directory.
         case checkpoint(directory: String, CheckpointPart)
-        /// An ONNX file, by path.
-        case file(String)
+        /// An ONNX file, by path, or a part of its network; nil for the whole.
+        case file(String, FileSlice? = nil)
     }
 
     /// How much the engine may rewrite a graph.
@@ -26,7 +26,7 @@ package struct LoadRequest: Sendable, Equatable {
     package var name: String
     package var source: Source
     package var optimization: Optimization
-    /// Layers of each stage, one after the other, for executors that are a group of devices; empty for one device.
+    /// Layers of each stage, one after the other, for executors that are a group of devices, of a file its nodes; empty for one device.
     package var stages: [Range<Int>]
 
     package init(name: String, source: Source, optimization: Optimization = .all, stages: [Range<Int>] = []) {
@@ -53,12 +53,23 @@ package protocol GraphSource: Sendable {
     /// Reads the checkpoint in `directory` and describes `part` of it. Blocks.
     func graph(directory: String, _ part: CheckpointPart) throws(ApusError) -> DescribedGraph
 
+    /// A part of the ONNX file at `path` as a model of its own, in ONNX's encoding. Blocks.
+    ///
+    /// - Parameter converting: outputs of the part whose types tensors between parts do not have, as the file calls them. They cross in types that
+    ///   are as exact. Throws `unsupported_plan` where there is none.
+    func part(ofFile path: String, _ slice: FileSlice, converting: [ValueDescription]) throws(ApusError) -> [UInt8]
+
     /// Reads the checkpoint in `directory` and cuts its network into `count` segments of about equal weight. Blocks. Throws
     /// `unsupported_plan` for more segments than the network has layers.
     func segments(directory: String, _ form: NetworkForm, count: Int) throws(ApusError) -> any SegmentedNetwork
 }
 
 extension GraphSource {
+    /// For sources without files.
+    package func part(ofFile path: String, _ slice: FileSlice, converting: [ValueDescription]) throws(ApusError) -> [UInt8] {
+        throw ApusError(.unsupportedPlan, "this file cannot be cut", place: path)
+    }
+
     /// For sources whose networks are not cut.
     package func segments(directory: String, _ form: NetworkForm, count: Int) throws(ApusError) -> any SegmentedNetwork {
         throw ApusError(.unsupportedPlan, "this network cannot be cut into segments", place: directory)

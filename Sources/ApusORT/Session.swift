@@ -47,6 +47,18 @@ package final class Session: @unchecked Sendable {
         return try Session(handle: SessionHandle.adopt(pointer, engine), provider: options.provider)
     }
 
+    /// Loads an ONNX model from memory, which is read during the call only.
+    ///
+    /// - Parameter folder: where files lie that the model has tensors in.
+    package static func open(
+        _ engine: Engine, model: [UInt8], besideFilesIn folder: String, options: borrowing SessionOptions
+    ) throws(ApusError) -> Session {
+        try options.set("session.model_external_initializers_file_folder_path", folder)
+        var pointer: OpaquePointer?
+        try engine.check(OrtCreateSessionFromArray(engine.api, engine.environment, model, model.count, options.handle, &pointer))
+        return try Session(handle: SessionHandle.adopt(pointer, engine), provider: options.provider)
+    }
+
     /// The element type and shape (nil: known only at run time) of the input at `index`, or nil when it is not a tensor of a known type.
     package func inputType(at index: Int) throws(ApusError) -> (ElementType, [Int?])? {
         try handle.tensorType(index, OrtSessionGetInputTypeInfo)

@@ -7,11 +7,15 @@ final class Communicator: @unchecked Sendable {
     private let handle: OpaquePointer
     private let ranks: Int
 
-    /// Throws `out_of_memory`.
-    init(ranks: Int, timeout: Duration) throws(ApusError) {
+    /// - Parameter collectives: nil for ranks that add up in the host's memory.
+    /// - Throws: `out_of_memory`, and `device_unavailable` for devices that cannot be joined.
+    init(ranks: Int, timeout: Duration, _ collectives: DeviceCollectives? = nil) throws(ApusError) {
+        let devices = try collectives?.join()
         guard let handle = apus_communicator_create(Int32(clamping: ranks), timeout.nanoseconds) else {
+            if let devices { apus_device_ranks_release(devices) }
             throw ApusError(.outOfMemory, "there is no memory for a communicator of \(ranks) ranks")
         }
+        if let devices { apus_communicator_take_devices(handle, devices) }
         self.handle = handle
         self.ranks = ranks
     }

@@ -7,7 +7,8 @@ extension GroupExecutor {
     /// The group that `settings` describe, of executors that `make` makes in this process, each from the settings of its device. `make` is
     /// called on a thread that is kept on the device's cores, which threads that it starts inherit. Blocks.
     ///
-    /// Throws what `make` throws, `unsupported_plan` for settings without a group, and `device_unavailable` for cores that there are not.
+    /// Throws what `make` throws, `unsupported_plan` for settings without a group and where CUDA devices are to share layers and NCCL is
+    /// missing, and `device_unavailable` for cores that there are not.
     package static func assemble(
         _ settings: ExecutorSettings, options: GroupOptions = GroupOptions(),
         _ make: @escaping @Sendable (ExecutorSettings) throws(ApusError) -> any Executor
@@ -16,6 +17,10 @@ extension GroupExecutor {
             throw ApusError(.unsupportedPlan, "the settings of \(settings.device) name no devices of a group", place: "group")
         }
         var members: [[any Executor]] = []
+        var collectives: [DeviceCollectives?] = []
+        for stage in group.stages {
+            collectives.append(try DeviceCollectives.of(stage.map(\.device), stage.map { settings.settings(of: $0).engineIndex }))
+        }
         for stage in group.stages {
             var ranks: [any Executor] = []
             for member in stage {
@@ -26,7 +31,7 @@ extension GroupExecutor {
         }
         var options = options
         options.lanes = options.lanes ?? settings.lanes
-        return try GroupExecutor(members, device: settings.device, options: options)
+        return try GroupExecutor(members, device: settings.device, options: options, collectives: collectives)
     }
 
     private static func onCores(

@@ -22,11 +22,16 @@ package final class GroupExecutor: Executor {
     ///   - members: the ranks of each stage. Ranks of one stage must be executors of this process, because they add up in its memory; stages
     ///     may be of any kind.
     ///   - device: what the group is called; the first member's device when nil.
+    ///   - collectives: by which the ranks of a stage add up; nil, and for stages that are not in the list, in the host's memory.
     /// - Throws: `unsupported_plan` for a group that ``GroupShape`` refuses.
-    package init(_ members: [[any Executor]], device: DeviceID? = nil, options: GroupOptions = GroupOptions()) throws(ApusError) {
+    package init(
+        _ members: [[any Executor]], device: DeviceID? = nil, options: GroupOptions = GroupOptions(), collectives: [DeviceCollectives?] = []
+    ) throws(ApusError) {
         let shape = try GroupShape(members.map { $0.map { GroupShape.Member($0.device) } })
         self.device = device ?? shape.stages[0][0].device
-        stages = members.enumerated().map { GroupStage($0.offset, $0.element, options) }
+        stages = members.enumerated().map { place, ranks in
+            GroupStage(place, ranks, options, collectives.indices.contains(place) ? collectives[place] : nil)
+        }
         life = GroupLife(stages, options)
         laneCount = max(1, options.lanes ?? Self.lanes(stages: members.count))
         lanes = LaneThreads(count: laneCount, name: "apus-group", stackBytes: 1 << 20)

@@ -3,7 +3,7 @@ import ApusExecution
 
 /// A model whose parts the members of a group hold.
 ///
-/// What a stage's graph calls `x` or `x_out` is the input `x` of later stages.
+/// What a stage's graph calls `x` is the input `x` of later stages, and where they have none, what it calls `x_out`.
 final class GroupModel: LoadedModel {
     /// What one stage has of the model.
     struct Part: Sendable {
@@ -33,7 +33,7 @@ final class GroupModel: LoadedModel {
             guard place + 1 < parts.count else { break }
             let later = Set(parts[(place + 1)...].flatMap { $0.ranks.first?.inputs.map(\.name) ?? [] })
             for (index, output) in (parts[place].ranks.first?.outputs ?? []).enumerated() {
-                let name = Self.inputName(output.name)
+                let name = later.contains(output.name) ? output.name : Self.inputName(output.name)
                 guard later.contains(name) else { continue }
                 parts[place].handedOn.append((index, name))
                 made.insert(name)

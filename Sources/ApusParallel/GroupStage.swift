@@ -10,6 +10,7 @@ final class GroupStage: Sendable {
     let index: Int
     let members: [any Executor]
     private let options: GroupOptions
+    private let collectives: DeviceCollectives?
     /// For steps that are not to take the members' lanes: known answers.
     private let beside: [LaneThreads]
     private let state: NIOLockedValueBox<State>
@@ -28,7 +29,8 @@ final class GroupStage: Sendable {
         var steps = 0
     }
 
-    init(_ index: Int, _ members: [any Executor], _ options: GroupOptions) {
+    init(_ index: Int, _ members: [any Executor], _ options: GroupOptions, _ collectives: DeviceCollectives?) {
+        self.collectives = collectives
         self.index = index
         self.members = members
         self.options = options
@@ -48,7 +50,7 @@ final class GroupStage: Sendable {
                 var communicator: Communicator?
                 if ranks > 1 {
                     communicator = state.free.popLast()
-                    if communicator == nil { communicator = try Communicator(ranks: ranks, timeout: options.sumTimeout) }
+                    if communicator == nil { communicator = try Communicator(ranks: ranks, timeout: options.sumTimeout, collectives) }
                 }
                 if let communicator { state.used.append(communicator) }
                 for rank in 0..<ranks {

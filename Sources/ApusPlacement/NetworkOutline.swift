@@ -73,14 +73,19 @@ package struct NetworkOutline: Sendable, Equatable {
     /// Bytes that a step computes in for each of its tokens.
     package let activationBytesPerToken: Int
     package let costUnit: CostUnit
+    /// The tensors between the layers of a network that came as a file, which is cut behind them; empty for others.
+    package let cutTensors: [String]
 
     /// Throws `invalid_value` for a model without layers, for figures below zero or not finite, and for weights of more bytes than can be counted.
     package init(
         name: String, layers: [Layer], embedding: Part = Part(), head: Part = Part(), widths: Widths, activationBytesPerToken: Int = 0,
-        costUnit: CostUnit = .operationsPerToken
+        costUnit: CostUnit = .operationsPerToken, cutTensors: [String] = []
     ) throws(ApusError) {
         func refuse(_ what: String) -> ApusError { ApusError(.invalidValue, what, place: name) }
         guard !layers.isEmpty else { throw refuse("a model without layers cannot be planned") }
+        guard cutTensors.isEmpty || cutTensors.count == layers.count - 1 else {
+            throw refuse("\(cutTensors.count) tensors do not part \(layers.count) layers")
+        }
         var total = 0
         for bytes in layers.flatMap({ [$0.shardedBytes, $0.replicatedBytes] }) + [embedding.bytes, head.bytes, activationBytesPerToken] {
             let (sum, overflow) = total.addingReportingOverflow(bytes)
@@ -100,6 +105,7 @@ package struct NetworkOutline: Sendable, Equatable {
         self.widths = widths
         self.activationBytesPerToken = activationBytesPerToken
         self.costUnit = costUnit
+        self.cutTensors = cutTensors
     }
 
     /// Bytes of all weights.

@@ -40,11 +40,16 @@ package struct ParallelWishes: Sendable, Equatable {
     package var preferredDevices: [DeviceID] = []
     /// Explicit stages.
     package var splits: [SplitPoint] = []
+    /// Tensors of a network that came as a file behind which it is cut, one stage more than these.
+    package var cuts: [String] = []
     /// The one device of a model, by the model's name.
     package var modelAssignments: [String: DeviceID] = [:]
     package var fallback = Fallback.cpu
 
     package init() {}
+
+    /// Stages that are asked for; nil for any number.
+    package var stages: Int? { pipelineParallel ?? (cuts.isEmpty ? nil : cuts.count + 1) }
 
     /// The device that a model of this name is to run on alone.
     package func assignedDevice(of model: String) -> DeviceID? {

@@ -24,7 +24,8 @@ extension PlanRequest {
         for (name, size) in sizes {
             if let size, size < 1 { throw refusal("\(name) is \(size); 1 is the least") }
         }
-        let (tensor, pipeline, replicas) = (wishes.tensorParallel ?? 1, wishes.pipelineParallel ?? 1, wishes.replicas ?? 1)
+        if !wishes.cuts.isEmpty { try checkCuts() }
+        let (tensor, pipeline, replicas) = (wishes.tensorParallel ?? 1, wishes.stages ?? 1, wishes.replicas ?? 1)
         func contradiction(_ sizes: (String, Int)...) -> ApusError? {
             guard let (name, size) = sizes.first(where: { $0.1 > 1 }) else { return nil }
             return refusal(
@@ -47,6 +48,21 @@ extension PlanRequest {
             }
         }
         if !wishes.splits.isEmpty { try checkSplits(tensor: tensor, replicas: replicas) }
+    }
+
+    private func checkCuts() throws(ApusError) {
+        let text = wishes.cuts.map(\.debugDescription).joined(separator: ", ")
+        guard model.cutTensors == wishes.cuts else {
+            throw refusal(
+                "a cut behind \(text) is asked for, and only the network of an ONNX file is cut behind tensors by their names",
+                advice: model.layers.count > 1 ? "Name layers: --split \(model.layers.count / 2):DEVICE,\(model.layers.count):DEVICE" : nil)
+        }
+        guard wishes.splits.isEmpty else { throw refusal("cuts behind tensors and split points are asked for", advice: "Leave one of them out") }
+        guard wishes.pipelineParallel == nil || wishes.pipelineParallel == wishes.cuts.count + 1 else {
+            throw refusal(
+                "the cuts behind \(text) make \(wishes.cuts.count + 1) stages, and pipeline_parallel \(wishes.pipelineParallel ?? 0) is asked for",
+                advice: "Leave out pipeline_parallel")
+        }
     }
 
     private func checkSplits(tensor: Int, replicas: Int) throws(ApusError) {
@@ -112,6 +128,10 @@ extension PlanRequest {
         }
         let layers = model.layers.count
         if shape.pipeline > layers {
+            if widths.heads == nil {
+                let pieces = "the network can be cut in \(layers - 1) places, into \(layers) stages"
+                return "pipeline_parallel \(shape.pipeline) asks for more stages than there are: \(layers > 1 ? pieces : "no tensor alone separates the parts of the network")"
+            }
             return "pipeline_parallel \(shape.pipeline) asks for more stages than the model has layers: \(shape.pipeline) > \(layers)"
         }
         guard let needed = shape.deviceCount, needed <= count else {

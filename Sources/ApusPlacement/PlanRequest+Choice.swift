@@ -19,19 +19,19 @@ extension PlanRequest {
         if let assigned = wishes.assignedDevice(of: model.name) {
             return try asked(PlanShape(), on: pool, because: "the model is assigned to \(assigned)")
         }
-        let asks = wishes.tensorParallel != nil || wishes.pipelineParallel != nil
+        let asks = wishes.tensorParallel != nil || wishes.stages != nil
         switch wishes.strategy {
         case .none:
             return try asked(PlanShape(), on: pool, because: "one device is asked for")
         case .dataParallel:
             return try dataParallel(on: pool, because: "whole models side by side are asked for")
-        case .pipeline where wishes.pipelineParallel == nil, .tensor where wishes.tensorParallel == nil,
-            .hybrid where wishes.tensorParallel == nil || wishes.pipelineParallel == nil:
+        case .pipeline where wishes.stages == nil, .tensor where wishes.tensorParallel == nil,
+            .hybrid where wishes.tensorParallel == nil || wishes.stages == nil:
             return try widest(on: pool)
         case .automatic where !asks:
             return try automatic(on: pool)
         case .pipeline, .tensor, .hybrid, .automatic:
-            let group = PlanShape(tensor: wishes.tensorParallel ?? 1, pipeline: wishes.pipelineParallel ?? 1)
+            let group = PlanShape(tensor: wishes.tensorParallel ?? 1, pipeline: wishes.stages ?? 1)
             if group.groupSize == 1 { return try dataParallel(on: pool, because: "whole models side by side are asked for") }
             let size = group.groupSize ?? .max
             return try asked(
@@ -101,7 +101,7 @@ extension PlanRequest {
     private func widest(on pool: [PlanDevice]) throws(ApusError) -> Plan {
         let strategy = wishes.strategy
         func isOfStrategy(_ shape: PlanShape) -> Bool {
-            guard shape.tensor == wishes.tensorParallel ?? shape.tensor, shape.pipeline == wishes.pipelineParallel ?? shape.pipeline else { return false }
+            guard shape.tensor == wishes.tensorParallel ?? shape.tensor, shape.pipeline == wishes.stages ?? shape.pipeline else { return false }
             return switch strategy {
             case .pipeline: shape.pipeline > 1 && shape.tensor == 1
             case .tensor: shape.tensor > 1 && shape.pipeline == 1
@@ -114,7 +114,7 @@ extension PlanRequest {
         guard let best else {
             let least = strategy == .hybrid ? 4 : 2
             let shape = PlanShape(
-                tensor: wishes.tensorParallel ?? (strategy == .pipeline ? 1 : 2), pipeline: wishes.pipelineParallel ?? (strategy == .tensor ? 1 : 2),
+                tensor: wishes.tensorParallel ?? (strategy == .pipeline ? 1 : 2), pipeline: wishes.stages ?? (strategy == .tensor ? 1 : 2),
                 replicas: replicas)
             let why = impossibility(shape, devices: pool.count)
             throw refused(why.map { "\(strategy.rawValue) needs \(least) devices or more: \($0)" } ?? shortage(shape, on: pool), shape, on: pool)

@@ -43,11 +43,29 @@ final class SessionModel: LoadedModel {
             residentBytes = described.graph.residentBytes
             inputs = described.graph.inputs
             outputs = described.graph.outputs
-        case .file(let path):
+        case .file(let path, nil):
             session = try open { options throws(ApusError) in try Session.open(engine, file: path, options: options) }
             residentBytes = 0
             inputs = try Self.describe(session.inputNames, path, session.inputType)
             outputs = try Self.describe(session.outputNames, path, session.outputType)
+        case .file(let path, let slice?):
+            func openPart(converting: [ValueDescription]) throws(ApusError) -> (Session, [ValueDescription]) {
+                let model = try graphs.part(ofFile: path, slice, converting: converting)
+                sessions = []
+                let session = try open { options throws(ApusError) in
+                    try Session.open(engine, model: model, besideFilesIn: Self.folder(of: path), options: options)
+                }
+                return (session, try Self.describe(session.outputNames, path, session.outputType))
+            }
+            var (part, made) = try openPart(converting: [])
+            let isLast = slice.nodes.upperBound == slice.nodeCount
+            let foreign = isLast ? [] : made.filter { ![.float32, .int32, .int64].contains($0.elementType) }
+            // The types of what crosses are known once the engine has the part.
+            if !foreign.isEmpty { (part, made) = try openPart(converting: foreign) }
+            session = part
+            residentBytes = 0
+            inputs = try Self.describe(session.inputNames, path, session.inputType)
+            outputs = made
         }
         assignment = NodeAssignment(try session.assignedNodes())
         if settings.assignment == .strict { try assignment.requireAll(on: settings.device, model: request.name) }
@@ -132,6 +150,10 @@ final class SessionModel: LoadedModel {
                 place: name)
         }
         return tensor
+    }
+
+    private static func folder(of path: String) -> String {
+        path.lastIndex(of: "/").map { String(path[..<$0]) + "/" } ?? "./"
     }
 
     private static func describe(

@@ -8,6 +8,7 @@ extension ExecutorSettings {
         json.beginObject()
         json.member("device", device.description)
         if let onlyVisibleUUID { json.member("only_visible_uuid", onlyVisibleUUID) }
+        if let visibleIndex { json.member("visible_index", visibleIndex) }
         json.member("lanes", lanes)
         if helpers > 0 { json.member("helpers", helpers) }
         json.key("cores")
@@ -41,6 +42,7 @@ extension ExecutorSettings {
             tensorRT: try json.optionalString("tensorrt_cache_directory").map { TensorRT(cacheDirectory: $0) },
             cudaGraphs: try json.choice("cuda_graphs"), tf32: try json.choice("tf32"))
         onlyVisibleUUID = try json.optionalString("only_visible_uuid")
+        visibleIndex = try json.optionalInteger("visible_index")
         helpers = max(0, try json.optionalInteger("helpers") ?? 0)
         group = json.optional("group") != nil ? try GroupShape(reading: json, "group") : nil
     }

@@ -17,6 +17,7 @@ extension GroupShape {
                 for core in member.cores { json.integer(core) }
                 json.endArray()
                 if let limit = member.memoryLimitBytes { json.member("memory_limit_bytes", limit) }
+                if let uuid = member.uuid { json.member("uuid", uuid) }
                 json.endObject()
             }
             json.endArray()
@@ -36,7 +37,9 @@ extension GroupShape {
                 var cores: [Int] = []
                 for core in try member.array("cores") { cores.append(try core.integerValue(at: place, code: json.code)) }
                 stage.append(
-                    Member(try member.device("device"), cores: cores, memoryLimitBytes: try member.optionalInteger("memory_limit_bytes")))
+                    Member(
+                        try member.device("device"), cores: cores, memoryLimitBytes: try member.optionalInteger("memory_limit_bytes"),
+                        uuid: try member.optionalString("uuid")))
             }
             stages.append(stage)
         }

@@ -46,8 +46,12 @@ extension LoadRequest {
             json.endArray()
         }
         switch source {
-        case .file(let path):
+        case .file(let path, let slice):
             json.member("file", path)
+            if let slice {
+                json.key("part")
+                slice.write(to: &json)
+            }
         case .checkpoint(let directory, let part):
             json.member("checkpoint", directory)
             switch part {
@@ -72,7 +76,9 @@ extension LoadRequest {
     package init(reading json: JSONReader) throws(ApusError) {
         let source: Source
         if let path = try json.optionalString("file") {
-            source = .file(path)
+            var slice: FileSlice?
+            if let part = try json.optionalReader("part") { slice = try FileSlice(reading: part) }
+            source = .file(path, slice)
         } else if let width = try json.optionalInteger("pooling_width") {
             source = .checkpoint(directory: try json.string("checkpoint"), .pooling(width: width))
         } else {
@@ -127,6 +133,27 @@ extension NetworkSlice {
         try self.init(
             layers: first..<end, layerCount: try json.integer("layer_count"), rank: try json.integer("rank"),
             ranks: try json.integer("ranks"), group: try json.string("group"))
+    }
+}
+
+extension FileSlice {
+    package func write(to json: inout JSONWriter) {
+        json.beginObject()
+        json.member("first_node", nodes.lowerBound)
+        json.member("end_node", nodes.upperBound)
+        json.member("node_count", nodeCount)
+        json.key("handed_on")
+        ModelOutline.write(handedOn, to: &json)
+        json.endObject()
+    }
+
+    package init(reading json: JSONReader) throws(ApusError) {
+        let (first, end) = (try json.integer("first_node"), try json.integer("end_node"))
+        guard first <= end else {
+            throw ApusError(.unsupportedPlan, "node \(first) is behind node \(end)", place: json.place(of: "first_node"))
+        }
+        try self.init(
+            nodes: first..<end, nodeCount: try json.integer("node_count"), handedOn: try ModelOutline.values(json, "handed_on"))
     }
 }
 

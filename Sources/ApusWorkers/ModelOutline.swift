@@ -54,7 +54,7 @@ extension ModelOutline {
     }
 
     /// A dimension is its size, or its name.
-    private static func write(_ values: [ValueDescription], to json: inout JSONWriter) {
+    static func write(_ values: [ValueDescription], to json: inout JSONWriter) {
         json.beginArray()
         for value in values {
             json.beginObject()
@@ -74,7 +74,7 @@ extension ModelOutline {
         json.endArray()
     }
 
-    private static func values(_ json: JSONReader, _ key: String) throws(ApusError) -> [ValueDescription] {
+    static func values(_ json: JSONReader, _ key: String) throws(ApusError) -> [ValueDescription] {
         var values: [ValueDescription] = []
         for element in try json.array(key) {
             let value = try JSONReader(element, place: json.place(of: key), code: json.code)

@@ -4,7 +4,7 @@
 // An end (abort, time-out, mismatch) takes effect only in the first half. In the second every rank is at work on memory that others own, so
 // nobody leaves before all are done; nothing there waits for anything but arithmetic.
 
-#include "CApusCollectives.h"
+#include "device_ranks.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,6 +44,8 @@ struct apus_communicator {
     apus_sum_result end;
     uint64_t missing;
     char reason[APUS_REASON_BYTES];
+    /// Set before the first sum.
+    apus_device_ranks *_Nullable devices;
     Slot slots[];
 };
 
@@ -104,6 +106,7 @@ void apus_communicator_retain(apus_communicator *communicator) {
 
 void apus_communicator_release(apus_communicator *communicator) {
     if (atomic_fetch_sub_explicit(&communicator->references, 1, memory_order_acq_rel) != 1) return;
+    if (communicator->devices != NULL) apus_device_ranks_release(communicator->devices);
     pthread_cond_destroy(&communicator->changed);
     pthread_mutex_destroy(&communicator->lock);
     free(communicator);
@@ -123,6 +126,7 @@ void apus_communicator_abort(apus_communicator *communicator, const char *reason
     pthread_mutex_lock(&communicator->lock);
     end(communicator, APUS_SUM_ABORTED, reason);
     pthread_mutex_unlock(&communicator->lock);
+    if (communicator->devices != NULL) apus_device_ranks_abort(communicator->devices);
 }
 
 int apus_communicator_reason(apus_communicator *communicator, char *reason) {
@@ -269,6 +273,27 @@ apus_sum_result apus_communicator_sum(apus_communicator *communicator, int rank,
     pthread_mutex_lock(&communicator->lock);
     apus_sum_result result = sum(communicator, rank, input, output, count);
     pthread_mutex_unlock(&communicator->lock);
+    return result;
+}
+
+void apus_communicator_take_devices(apus_communicator *communicator, apus_device_ranks *devices) { communicator->devices = devices; }
+
+apus_sum_result apus_communicator_device_sum(apus_communicator *communicator, int rank, apus_device_type type, const void *input, void *output,
+                                             size_t count, void *stream) {
+    pthread_mutex_lock(&communicator->lock);
+    apus_sum_result result = communicator->end;
+    pthread_mutex_unlock(&communicator->lock);
+    if (result != APUS_SUM_OK) return result;
+    char reason[APUS_REASON_BYTES] = "the ranks have no devices to add up on";
+    if (communicator->devices != NULL &&
+        apus_device_ranks_sum(communicator->devices, rank, type, input, output, count, stream, reason) == 0) {
+        return APUS_SUM_OK;
+    }
+    pthread_mutex_lock(&communicator->lock);
+    end(communicator, APUS_SUM_DEVICE, reason);
+    result = communicator->end;
+    pthread_mutex_unlock(&communicator->lock);
+    if (communicator->devices != NULL) apus_device_ranks_abort(communicator->devices);
     return result;
 }
 

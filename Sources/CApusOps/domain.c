@@ -21,10 +21,7 @@ static const ApusOperator *operator_of(const OrtCustomOp *op) {
 
 static const char *get_name(const OrtCustomOp *op) { return operator_of(op)->name; }
 
-static const char *get_provider(const OrtCustomOp *op) {
-    (void)op;
-    return NULL;
-}
+static const char *get_provider(const OrtCustomOp *op) { return operator_of(op)->provider; }
 
 static size_t input_count(const ApusOperator *operator) {
     size_t count = 0;
@@ -34,14 +31,7 @@ static size_t input_count(const ApusOperator *operator) {
 
 static size_t get_input_count(const OrtCustomOp *op) { return input_count(operator_of(op)); }
 
-static int32_t get_input_type(const OrtCustomOp *op, size_t index) {
-    switch (operator_of(op)->inputs[index].kind) {
-    case ApusFloats: return OrtElementTypeFloat;
-    case ApusIntegers: return OrtElementTypeInt32;
-    case ApusLinearBlob:
-    case ApusTableBlob: return OrtElementTypeUInt8;
-    }
-}
+static int32_t get_input_type(const OrtCustomOp *op, size_t index) { return apus_element_type(operator_of(op)->inputs[index].kind); }
 
 static int32_t get_input_characteristic(const OrtCustomOp *op, size_t index) {
     return operator_of(op)->inputs[index].optional ? OrtCustomOpOptional : OrtCustomOpRequired;
@@ -58,8 +48,8 @@ static size_t get_output_count(const OrtCustomOp *op) {
 }
 
 static int32_t get_output_type(const OrtCustomOp *op, size_t index) {
-    (void)op, (void)index;
-    return OrtElementTypeFloat;
+    (void)index;
+    return apus_element_type(operator_of(op)->output);
 }
 
 static int32_t get_output_characteristic(const OrtCustomOp *op, size_t index) {
@@ -165,6 +155,9 @@ static OrtStatus *compute(void *kernel, OrtKernelContext *context) {
 static const ApusCustomOp operators[] = {
     {TABLE, &apus_all_reduce_operator}, {TABLE, &apus_embed_operator}, {TABLE, &apus_feed_forward_operator},
     {TABLE, &apus_linear_operator},     {TABLE, &apus_pool_operator},  {TABLE, &apus_self_attention_operator},
+    {TABLE, &apus_cuda_all_reduce_operators[0]},
+    {TABLE, &apus_cuda_all_reduce_operators[1]},
+    {TABLE, &apus_cuda_all_reduce_operators[2]},
 };
 
 OrtStatus *ApusOpsCreateDomain(const OrtApi *api, OrtCustomOpDomain **domain) {

@@ -15,6 +15,9 @@ enum { ApusMostInputs = 9 };
 
 typedef enum ApusInputKind {
     ApusFloats,
+    ApusHalves,
+    /// bfloat16.
+    ApusBrains,
     ApusIntegers,
     /// uint8: packed weights of a linear layer.
     ApusLinearBlob,
@@ -62,9 +65,15 @@ typedef struct ApusOperator {
     unsigned attributes;
     ApusInput inputs[ApusMostInputs];
     OrtStatus *_Nullable (*_Nonnull compute)(ApusRun *);
+    /// Null for the CPU provider.
+    const char *_Nullable provider;
+    /// What the output's elements are.
+    ApusInputKind output;
 } ApusOperator;
 
 extern const ApusOperator apus_all_reduce_operator;
+/// The same on CUDA devices, for each type of activations.
+extern const ApusOperator apus_cuda_all_reduce_operators[3];
 extern const ApusOperator apus_embed_operator;
 extern const ApusOperator apus_feed_forward_operator;
 extern const ApusOperator apus_linear_operator;
@@ -95,6 +104,9 @@ struct ApusRun {
     /// What ``apus_run_scratch`` took, given back at the end of the run.
     void *_Nullable scratch;
 };
+
+/// What elements are to the engine.
+int32_t apus_element_type(ApusInputKind kind);
 
 /// Reads the attributes in `wanted`, each of which must be there and make sense.
 OrtStatus *_Nullable apus_read_attributes(const OrtApi *api, const OrtKernelInfo *info, unsigned wanted,
@@ -130,8 +142,8 @@ OrtStatus *_Nullable apus_run_starts(const ApusRun *run, size_t index, int64_t r
 /// The output of `rows` × `columns` floats.
 OrtStatus *_Nullable apus_run_output(ApusRun *run, int64_t rows, int64_t columns, float *_Nullable *_Nonnull output);
 
-/// The output in the shape of an input, with so many floats.
-OrtStatus *_Nullable apus_run_output_like(ApusRun *run, size_t index, float *_Nullable *_Nonnull output, size_t *count);
+/// The output in the shape of an input, with so many elements.
+OrtStatus *_Nullable apus_run_output_like(ApusRun *run, size_t index, void *_Nullable *_Nonnull output, size_t *count);
 
 /// `bytes` of memory on a 64-byte border, until the end of the run; once a run.
 OrtStatus *_Nullable apus_run_scratch(ApusRun *run, size_t bytes, void *_Nullable *_Nonnull scratch);

@@ -1,9 +1,10 @@
 #include "operator.h"
 
-/// What an input's elements are to the engine.
-static int32_t element_type(ApusInputKind kind) {
+int32_t apus_element_type(ApusInputKind kind) {
     switch (kind) {
     case ApusFloats: return OrtElementTypeFloat;
+    case ApusHalves: return OrtElementTypeFloat16;
+    case ApusBrains: return OrtElementTypeBFloat16;
     case ApusIntegers: return OrtElementTypeInt32;
     case ApusLinearBlob:
     case ApusTableBlob: return OrtElementTypeUInt8;
@@ -20,8 +21,8 @@ OrtStatus *apus_tensor_read(const OrtApi *api, const ApusInput *input, const Ort
     int32_t type = 0;
     OrtStatus *status = OrtGetTensorElementTypeAndShapeDataReference(api, value, &type, &tensor->dimensions, &tensor->rank);
     if (status != NULL) return status;
-    if (type != element_type(input->kind)) {
-        return apus_status(api, "input '%s' has elements of type %d, not %d", input->name, type, element_type(input->kind));
+    if (type != apus_element_type(input->kind)) {
+        return apus_status(api, "input '%s' has elements of type %d, not %d", input->name, type, apus_element_type(input->kind));
     }
     status = OrtGetTensorData(api, value, &tensor->data);
     if (status != NULL) return status;
@@ -100,7 +101,7 @@ OrtStatus *apus_run_output(ApusRun *run, int64_t rows, int64_t columns, float **
     return OrtGetTensorMutableData(api, value, (void **)output);
 }
 
-OrtStatus *apus_run_output_like(ApusRun *run, size_t index, float **output, size_t *count) {
+OrtStatus *apus_run_output_like(ApusRun *run, size_t index, void **output, size_t *count) {
     const OrtApi *api = run->kernel->api;
     const ApusTensor *tensor = &run->inputs[index];
     *count = 1;

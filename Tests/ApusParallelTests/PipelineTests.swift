@@ -175,7 +175,8 @@ import Testing
         let network = LoadRequest.Source.checkpoint(directory: "", .network(.plainFP32))
         for (stages, source) in [
             ([], network), ([0..<6], network), ([0..<3, 3..<4, 4..<6], network), ([0..<3, 4..<6], network), ([0..<3, 2..<6], network),
-            ([1..<3, 3..<6], network), ([0..<0, 0..<6], network), ([0..<3, 3..<6], .file("m.onnx")),
+            ([1..<3, 3..<6], network), ([0..<0, 0..<6], network), ([0..<3], .file("m.onnx")), ([0..<3, 4..<6], .file("m.onnx")),
+            ([0..<3, 3..<6], .file("m.onnx", try FileSlice(nodes: 0..<3, nodeCount: 6))),
             ([0..<3, 3..<6], .checkpoint(directory: "", .pooling(width: 8))),
             ([0..<3, 3..<6], .checkpoint(directory: "", .network(.plainFP32, .whole(layerCount: 6)))),
         ] {

@@ -19,21 +19,27 @@ import Testing
             device: DeviceID(.cuda, 7), lanes: 5, cores: [0, 3, 9], engineLibrary: "e", providerLibrary: "p", memoryLimitBytes: 1 << 40,
             assignment: .strict, tensorRT: .init(cacheDirectory: "/c"), cudaGraphs: .on, tf32: .off)
         full.onlyVisibleUUID = "GPU-1"
+        full.visibleIndex = 3
         full.helpers = 2
         full.group = try GroupShape([
-            [.init(DeviceID(.cpu, 0), cores: [0, 1], memoryLimitBytes: 1 << 33), .init(DeviceID(.cpu, 1))], [.init(DeviceID(.cuda, 0))],
+            [.init(DeviceID(.cpu, 0), cores: [0, 1], memoryLimitBytes: 1 << 33), .init(DeviceID(.cpu, 1))], [.init(DeviceID(.cuda, 0), uuid: "GPU-2")],
         ])
         for settings in [plain, full] {
             let contract = WorkerContract(settings: settings, regionLimit: 123)
             #expect(try crossed(contract.write, WorkerContract.init(reading:)) == contract)
         }
         // A setting that is added must cross too: write it, read it, put it into `full`, and count it here.
-        #expect(Mirror(reflecting: full).children.count == 13)
+        #expect(Mirror(reflecting: full).children.count == 14)
     }
 
     @Test func everyRequestCrosses() throws {
         let sources: [LoadRequest.Source] = [
-            .file("/m/model.onnx"), .checkpoint(directory: "/m", .pooling(width: 384)),
+            .file("/m/model.onnx"), .checkpoint(directory: "/m", .pooling(width: 384)), .file("/m/model.onnx", try FileSlice(nodes: 0..<2, nodeCount: 9)),
+            .file(
+                "/m/model.onnx",
+                try FileSlice(
+                    nodes: 3..<9, nodeCount: 9,
+                    handedOn: [ValueDescription("a/b", .float32, [.symbolic("n"), .fixed(8)]), ValueDescription("m", .int64, [])])),
         ] + NetworkForm.allCases.map { .checkpoint(directory: "/m", .network($0)) }
         for source in sources {
             for optimization in LoadRequest.Optimization.allCases {

@@ -44,12 +44,12 @@ struct EncoderRecipe: ModelRecipe {
 
     private func stages(for shape: GroupShape) throws(ApusError) -> [Range<Int>] {
         guard let cuts else { throw ApusError(.unsupportedPlan, "nothing says how the layers are cut for \(shape)", place: checkpoint.name) }
-        return try cuts.replica(for: shape).stages.map(\.layers)
+        return try cuts.stages(for: shape)
     }
 
     func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)] {
         guard let cuts else { return shape.devices.flatMap(\.self).map { ($0, 1) } }
-        return try cuts.replica(for: shape).stages.flatMap { stage in stage.ranks.map { ($0.device, cuts.share(of: $0.bytes)) } }
+        return try cuts.shares(in: shape)
     }
 
     func lowestCosine(of encoder: SentenceEncoder) throws(ApusError) -> Double? {

@@ -20,9 +20,3 @@ protocol ModelRecipe: Sendable {
     /// is none of Swift's cooperative pool.
     func lowestCosine(of work: Work) throws(ApusError) -> Double?
 }
-
-extension ModelRecipe {
-    func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)] {
-        throw ApusError(.unsupportedPlan, "only text encoders are shared by the devices of a group such as \(shape)")
-    }
-}

@@ -8,11 +8,27 @@ import ApusTensor
 struct StageCuts: Sendable {
     /// Of the model, on all devices of the plan.
     private let request: PlanRequest
+    /// The nodes of each layer, of a network that came as a file.
+    private let nodes: [Range<Int>]
 
-    init(_ model: NetworkOutline, like plan: ParallelPlan) throws(ApusError) {
+    /// - Parameter nodes: of each of the model's layers, where it came as a file.
+    init(_ model: NetworkOutline, nodes: [Range<Int>] = [], like plan: ParallelPlan) throws(ApusError) {
+        self.nodes = nodes
         let known = plan.request
         request = try PlanRequest(
             model, on: known.devices, topology: known.topology, wishes: ParallelWishes(), tokens: known.tokens, microBatches: known.microBatches)
+    }
+
+    /// What each stage of a group is asked to load: layers, and of a file nodes. Throws what ``replica(for:)`` throws.
+    func stages(for shape: GroupShape) throws(ApusError) -> [Range<Int>] {
+        let layers = try replica(for: shape).stages.map(\.layers)
+        guard !nodes.isEmpty else { return layers }
+        return layers.map { nodes[$0.lowerBound].lowerBound..<nodes[$0.upperBound - 1].upperBound }
+    }
+
+    /// What each device of a group holds of all weights, 0 to 1. Throws what ``replica(for:)`` throws.
+    func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)] {
+        try replica(for: shape).stages.flatMap { stage in stage.ranks.map { ($0.device, share(of: $0.bytes)) } }
     }
 
     /// The model on the devices of a group. Throws `unsupported_plan` with the arithmetic where it cannot be divided so.
@@ -44,8 +60,7 @@ struct StageCuts: Sendable {
         return replica
     }
 
-    /// What a device of a group holds of all weights, 0 to 1.
-    func share(of bytes: Plan.Bytes) -> Double {
+    private func share(of bytes: Plan.Bytes) -> Double {
         let all = request.model.weightBytes
         return all > 0 ? min(1, Double(bytes.total - bytes.activations) / Double(all)) : 1
     }

@@ -5,7 +5,6 @@ package import ApusErrors
 import ApusExecution
 package import ApusPlacement
 import ApusTensor
-import Foundation
 
 extension NetworkOutline {
     /// Tokens of the text that attention is reckoned for; its cost a token grows with them.
@@ -13,8 +12,11 @@ extension NetworkOutline {
 
     /// What a plan has to know of a checkpoint, from the sizes of its tensors: no weight is read. Costs are floating-point operations a token.
     ///
-    /// - Parameter name: nil for the directory's.
-    package init(_ checkpoint: Checkpoint, name: String? = nil) throws(ApusError) {
+    /// - Parameters:
+    ///   - name: nil for the directory's.
+    ///   - cuts: tensors behind which a network that came as a file is cut; without any, wherever one tensor alone separates its parts. Throws
+    ///     `unsupported_plan`, with the nearest cut that works, for those behind which it cannot be cut.
+    package init(_ checkpoint: Checkpoint, name: String? = nil, cuts: [String] = []) throws(ApusError) {
         let name = name ?? checkpoint.name
         let longest = min(max(1, checkpoint.maxTokens), BatchPolicy.largestTokenBudget)
         let memory = ModelMemory(checkpoint, policy: try BatchPolicy(tokenBudget: longest), maxTokens: longest)
@@ -28,16 +30,20 @@ extension NetworkOutline {
                 widths: Widths(heads: configuration.heads, feedForward: configuration.intermediateSize, hidden: configuration.hiddenSize),
                 activationBytesPerToken: activations)
         case .onnx(let file):
-            // A finished network is one piece here: which of its weights belong to which layer only the engine knows.
-            var bytes = 0
-            for path in [file.path] + file.externalFiles {
-                let (sum, overflow) = bytes.addingReportingOverflow(Self.size(path))
-                bytes = overflow ? .max : sum
-            }
-            try self.init(
-                name: name, layers: [Layer(shardedBytes: 0, replicatedBytes: bytes, cost: Double(bytes) / 2)], widths: Widths(hidden: 1),
-                activationBytesPerToken: activations)
+            try self.init(file, try file.pieces(cuts), name: name, activationBytesPerToken: activations)
         }
+    }
+
+    /// What a plan has to know of a network that came as a file: its pieces are the layers. Costs are operations of products, two for each weight that
+    /// is used once.
+    package init(_ file: ONNXFile, _ pieces: [ONNXGraph.Piece], name: String, activationBytesPerToken: Int = 0) throws(ApusError) {
+        let layers = pieces.map { piece in
+            // Nodes without weights compute, too: little beside those with them, and something where there are no others.
+            Layer(shardedBytes: 0, replicatedBytes: piece.bytes, cost: Double(piece.computedBytes) / 2 + Double(piece.nodes.count))
+        }
+        try self.init(
+            name: name, layers: layers, widths: Widths(hidden: 1), activationBytesPerToken: activationBytesPerToken,
+            cutTensors: pieces.compactMap { $0.cut?.tensor })
     }
 
     /// Matrices are shared by ranks, all vectors counted as held by each: those of a layer are less than a thousandth of its weights.
@@ -80,9 +86,13 @@ extension NetworkOutline {
         }
         return head
     }
+}
 
-    private static func size(_ path: String) -> Int {
-        let size = try? FileManager.default.attributesOfItem(atPath: path)[.size] as? NSNumber
-        return size?.intValue ?? 0
+extension ONNXFile {
+    /// The pieces of the network that stages are made of: what lies between `tensors`, or where there are none between all tensors that alone separate
+    /// what is in front of them from what follows.
+    package func pieces(_ tensors: [String]) throws(ApusError) -> [ONNXGraph.Piece] {
+        let graph = try ONNXGraph(self)
+        return graph.pieces(tensors.isEmpty ? graph.cuts : try graph.cuts(behind: tensors))
     }
 }

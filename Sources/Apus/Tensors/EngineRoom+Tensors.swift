@@ -10,20 +10,20 @@ import Logging
 extension EngineRoom {
     /// Loads the ONNX file at `path` onto the devices and proves it there against its plain graph on the CPU.
     ///
-    /// Throws `file_unreadable`, `invalid_checkpoint` for what is no ONNX model, `unsupported_model` for one whose items cannot be batched, the
+    /// Throws `file_unreadable`, `invalid_checkpoint` for what is no ONNX model, `unsupported_plan` for a network that cannot be cut as the plan wants it, `unsupported_model` for one whose items cannot be batched, the
     /// engine's errors, `no_device`, `insufficient_memory`, and `wrong_answer`.
     func loadTensors(
         path: String, name: String, policy: BatchPolicy, weight: Double = 1
     ) async throws(ApusError) -> ReadyTensorModel {
-        let (file, weights) = try await BlockingWork.run { () throws(ApusError) in
+        let (file, weights, cuts) = try await BlockingWork.run { () throws(ApusError) in
             let file = try ONNXFile(path: path)
-            return (file, try file.sha256())
+            return (file, try file.sha256(), try self.cuts(of: file, name: name))
         }
         let reference = try await reference(file, name)
         let batch = reference?.signature.largestBatch(policy.maxBatchSize) ?? policy.maxBatchSize
         let scheduler: BatchScheduler<TensorWork> = scheduler(
             name, policy, weight: weight, metrics: BatchMetrics(model: name), weights: weights) { _ in ServedForm(file: file.precision).label }
-        let recipe = TensorRecipe(name: name, file: file, answer: reference?.answer, optimization: optimization)
+        let recipe = TensorRecipe(name: name, file: file, answer: reference?.answer, optimization: optimization, cuts: cuts)
         let placed = PlacedModel(
             name: name, recipe, scheduler: scheduler,
             needs: ModelMemory(file, itemBytes: reference?.itemBytes ?? 0, batch: batch), weights: weights, tokenBudget: batch,

@@ -52,6 +52,23 @@ public final class Model: Sendable {
         return Model(try await owner.room.loadTensors(path: path, name: Self.name(ofFile: path), policy: policy), owner)
     }
 
+    /// Loads an ONNX file that several devices share: each holds all of it, or the part between two of its tensors.
+    ///
+    /// - Throws: what ``load(_:batching:installation:execution:)`` throws, `invalid_value` for devices that there are not, and `unsupported_plan` for what is
+    ///   impossible, with the reason and the nearest plan or cut that works.
+    public static func load(
+        _ path: String, sharing parallelism: Parallelism, batching: Batching = .dynamic(), installation: Installation = Installation(),
+        execution: Execution = .inProcess
+    ) async throws(ApusError) -> Model {
+        let policy = try batching.policy()
+        let name = name(ofFile: path)
+        let planned = try await BlockingWork.run { () throws(ApusError) in
+            try parallelism.planned(file: path, name: name, installation)
+        }
+        let owner = OwnedRoom(try EngineRoom(installation: installation, plan: planned.fleet, execution: execution))
+        return Model(try await owner.room.loadTensors(path: path, name: name, policy: policy), owner)
+    }
+
     /// Runs one item.
     ///
     /// - Parameters:

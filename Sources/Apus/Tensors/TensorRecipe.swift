@@ -10,12 +10,25 @@ struct TensorRecipe: ModelRecipe {
     /// Nil where the plain graph does not run on the CPU.
     let answer: TensorAnswer?
     let optimization: LoadRequest.Optimization
+    /// For groups of devices; nil where there are none.
+    var cuts: StageCuts?
 
     func served(on device: DeviceID) -> ServedForm { ServedForm(file: file.precision) }
 
     func load(onto executor: any Executor, _ segmentation: Segmentation?) async throws(ApusError) -> TensorWork {
-        let model = try await executor.load(LoadRequest(name: name, source: .file(file.path), optimization: optimization))
+        let stages = if let group = executor.group { try stages(for: group) } else { [Range<Int>]() }
+        let model = try await executor.load(LoadRequest(name: name, source: .file(file.path), optimization: optimization, stages: stages))
         return try TensorWork(model, name: name)
+    }
+
+    private func stages(for shape: GroupShape) throws(ApusError) -> [Range<Int>] {
+        guard let cuts else { throw ApusError(.unsupportedPlan, "nothing says where the network is cut for \(shape)", place: name) }
+        return try cuts.stages(for: shape)
+    }
+
+    func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)] {
+        guard let cuts else { return shape.devices.flatMap(\.self).map { ($0, 1) } }
+        return try cuts.shares(in: shape)
     }
 
     /// Without a reference, items in a batch are compared with each alone, on the device itself.

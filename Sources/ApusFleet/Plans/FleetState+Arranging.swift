@@ -106,7 +106,8 @@ extension FleetState {
         let stages = formation.stages.map { stage in
             stage.map { device in
                 let own = units[device]?.member.settings
-                return GroupShape.Member(device, cores: own?.cores ?? [], memoryLimitBytes: own?.memoryLimitBytes)
+                return GroupShape.Member(
+                    device, cores: own?.cores ?? [], memoryLimitBytes: own?.memoryLimitBytes, uuid: own?.onlyVisibleUUID)
             }
         }
         // A formation has no device twice, and no more than the fleet.

@@ -138,6 +138,12 @@ static inline OrtStatus *_Nullable OrtCreateSession(const OrtApi *api, const Ort
         *_Nonnull))api->entry[7])(env, model_path, options, out);
 }
 
+static inline OrtStatus *_Nullable OrtCreateSessionFromArray(const OrtApi *api, const OrtEnv *env, const void
+        *model_data, size_t model_data_length, const OrtSessionOptions *options, OrtSession *_Nullable *_Nonnull out) {
+    return ((OrtStatus *_Nullable (*)(const OrtEnv *, const void *, size_t, const OrtSessionOptions *, OrtSession
+        *_Nullable *_Nonnull))api->entry[8])(env, model_data, model_data_length, options, out);
+}
+
 static inline void OrtReleaseSession(const OrtApi *api, OrtSession *input) {
     ((void (*)(OrtSession *))api->entry[95])(input);
 }

@@ -14,7 +14,7 @@ typedef struct OrtPrepackedWeightsContainer OrtPrepackedWeightsContainer;
 typedef struct OrtShapeInferContext OrtShapeInferContext;
 
 /// `ONNXTensorElementDataType`, as far as operators of our own use them.
-enum { OrtElementTypeFloat = 1, OrtElementTypeUInt8 = 2, OrtElementTypeInt32 = 6 };
+enum { OrtElementTypeFloat = 1, OrtElementTypeUInt8 = 2, OrtElementTypeInt32 = 6, OrtElementTypeFloat16 = 10, OrtElementTypeBFloat16 = 16 };
 
 /// `OrtErrorCode`, as far as operators of our own answer with them.
 enum { OrtErrorFail = 1, OrtErrorInvalidArgument = 2 };
@@ -125,6 +125,12 @@ static inline OrtStatus *_Nullable OrtKernelContext_GetOutput(const OrtApi *api,
         index, const int64_t *dim_values, size_t dim_count, OrtValue *_Nullable *_Nonnull out) {
     return ((OrtStatus *_Nullable (*)(OrtKernelContext *, size_t, const int64_t *, size_t, OrtValue *_Nullable
         *_Nonnull))api->entry[91])(context, index, dim_values, dim_count, out);
+}
+
+/// The stream that the provider's kernels are put into, on CUDA a `cudaStream_t`.
+static inline OrtStatus *_Nullable OrtKernelContext_GetGPUComputeStream(const OrtApi *api, const OrtKernelContext *context,
+        void *_Nullable *_Nonnull out) {
+    return ((OrtStatus *_Nullable (*)(const OrtKernelContext *, void *_Nullable *_Nonnull))api->entry[193])(context, out);
 }
 
 static inline OrtStatus *_Nullable OrtAllocatorAlloc(const OrtApi *api, OrtAllocator *ort_allocator, size_t size, void
