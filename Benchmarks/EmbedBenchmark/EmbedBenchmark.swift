@@ -15,12 +15,15 @@ import Foundation
 ///
 ///     EmbedBenchmark --model DIR --file TEXTS [--passes N] [--lanes N] [--worker APUS] [--token-budget N] [--max-batch N] [--precision P]
 ///     EmbedBenchmark --model DIR --latency TEXT
+///     EmbedBenchmark --model DIR --hits COUNT --file TEXTS
 @main
 struct EmbedBenchmark {
     static func main() async {
         do {
             let options = try Options(Array(CommandLine.arguments.dropFirst()))
-            if let text = options.latencyText {
+            if let count = options.hits {
+                try await hits(options, count)
+            } else if let text = options.latencyText {
                 try await latency(options, text)
             } else {
                 try await throughput(options)
@@ -55,6 +58,28 @@ struct EmbedBenchmark {
         }
     }
 
+    /// Texts that were embedded before, one request each, as a program asks the library. Every text is asked once before time is taken, and a vector
+    /// that was computed and not remembered ends the measurement.
+    private static func hits(_ options: Options, _ count: Int) async throws {
+        let embedder = try await Embedder.load(options.model, precision: options.precision)
+        let lines = try String(contentsOfFile: options.file ?? "", encoding: .utf8).split(separator: "\n").prefix(count).map(String.init)
+        _ = try await embedder.embed(lines)
+        var microseconds: [Double] = []
+        for _ in 0..<options.passes {
+            for line in lines {
+                let started = ContinuousClock.now
+                let embeddings = try await embedder.embedWithDetails([line])
+                microseconds.append(started.duration(to: .now) / .microseconds(1))
+                guard embeddings.first?.isCached == true else { throw ApusError(.wrongAnswer, "a text was computed that was embedded before", place: line) }
+            }
+        }
+        guard !microseconds.isEmpty else { throw ApusError(.invalidValue, "the file holds no texts") }
+        let sorted = microseconds.sorted()
+        let bytes = Double(lines.reduce(0) { $0 + $1.utf8.count }) / Double(lines.count)
+        print(
+            "{\"hits\":\(sorted.count),\"texts\":\(lines.count),\"mean_bytes\":\(bytes),\"hit_p50_us\":\(sorted[sorted.count / 2]),\"hit_p99_us\":\(sorted[sorted.count * 99 / 100])}")
+    }
+
     /// The bare forward pass: prepared token ids through the engine, on this thread.
     private static func latency(_ options: Options, _ text: String) async throws {
         let checkpoint = try Checkpoint(directory: options.model)
@@ -79,6 +104,8 @@ struct EmbedBenchmark {
         var model = Installation.defaultModel
         var file: String?
         var latencyText: String?
+        /// Texts to remember and ask again.
+        var hits: Int?
         var passes = 1
         var repetitions = 1000
         var lanes: Int?
@@ -97,6 +124,7 @@ struct EmbedBenchmark {
                 case "--file": file = value
                 case "--worker": worker = value
                 case "--latency": latencyText = value
+                case "--hits": hits = try Self.count(name, value)
                 case "--precision": precision = try Self.precision(value)
                 case "--passes": passes = try Self.count(name, value)
                 case "--repetitions": repetitions = try Self.count(name, value)
@@ -106,6 +134,7 @@ struct EmbedBenchmark {
                 default: throw ApusError(.invalidValue, "\(name) is not an option")
                 }
             }
+            guard hits == nil || file != nil else { throw ApusError(.invalidValue, "--hits needs --file") }
             guard file != nil || latencyText != nil else { throw ApusError(.invalidValue, "--file or --latency is needed") }
         }
 

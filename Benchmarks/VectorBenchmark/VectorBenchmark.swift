@@ -118,10 +118,12 @@ struct SearchBenchmark {
     /// Seconds a hit takes, key and vector included, in a full cache.
     private static func cacheHit(_ count: Int, _ queries: VectorRows) -> Double {
         let cache = EmbeddingCache()
-        let scope = EmbeddingScope(model: "model", weights: "weights", precision: .fp32, truncation: "right:256")
+        let scope = EmbeddingScope(model: "model", weights: "weights", files: "f", precision: .fp32, truncation: "right:256")
         let vector = queries.values.prefix(queries.dimensions)
         for text in 0..<100_000 {
-            cache.store(CachedEmbedding(vector: vector, tokens: 12, originalTokens: 12), for: scope.key(text: "a text of usual length, number \(text)"))
+            cache.store(
+                CachedEmbedding(vector: vector, tokens: 12, originalTokens: 12, device: DeviceID(.cpu, 0)),
+                for: scope.key(text: "a text of usual length, number \(text)"))
         }
         let texts = (0..<count).map { "a text of usual length, number \($0 &* 7919 % 100_000)" }
         var sum: Float = 0

@@ -65,9 +65,10 @@ def eventually(condition, seconds=60, server=None, pause=0.05):
 
 
 class Server:
-    """`apus serve` on a free port; use it with `with`."""
+    """`apus serve` on a free port; use it with `with`. It remembers no texts unless `cache` says so: most tests and all benchmarks are about
+    what it computes, and ask for the same texts again and again."""
 
-    def __init__(self, *arguments, ready=True, env=None, own_group=False):
+    def __init__(self, *arguments, ready=True, env=None, own_group=False, cache=False):
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory()
         self.log_path = pathlib.Path(self.folder.name, "log")
@@ -76,7 +77,7 @@ class Server:
         self.process = subprocess.Popen(
             [str(BINARY), "serve", "--host", "127.0.0.1", "--port", str(self.port), *map(str, arguments)],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder.name,
-            env=environment(**(env or {})), start_new_session=own_group)
+            env=environment(**({} if cache else {"APUS_CACHE": "false"}), **(env or {})), start_new_session=own_group)
         self.until_ready = None
         if ready:
             try:

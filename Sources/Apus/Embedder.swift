@@ -4,6 +4,7 @@ import ApusEmbeddings
 public import ApusErrors
 import ApusScheduling
 public import ApusTensor
+import ApusVectors
 
 /// Turns text into vectors, in this process.
 ///
@@ -28,7 +29,7 @@ public final class Embedder: Sendable {
     /// Where it runs now. Empty while a device that failed is being replaced.
     public var devices: [DeviceID] { ready.devices }
 
-    private let ready: ReadyModel
+    let ready: ReadyModel
     private let owner: OwnedRoom
 
     init(_ ready: ReadyModel, _ owner: OwnedRoom) {
@@ -47,21 +48,31 @@ public final class Embedder: Sendable {
     ///     few as the device's memory asks for.
     ///   - offload: What is done about weights for which there is no memory.
     ///   - batching: How texts that are asked for at the same moment become batches.
+    ///   - caching: What is remembered of texts, which are not computed again then.
     ///   - installation: Where the engine and installed models are looked for.
     ///   - execution: In this process, or in workers that can fail without it.
-    /// - Throws: ``ApusError`` with a code such as `engine_missing`, `model_not_found`, `invalid_checkpoint`,
+    /// - Throws: ``ApusError`` with a code such as `engine_missing`, `invalid_configuration` (caching), `model_not_found`, `invalid_checkpoint`,
     ///   `unsupported_model`, `unsupported_task`, `invalid_tokenizer`, `unsupported_precision`, `unsupported_plan`, `insufficient_memory`, or `invalid_value` for the
     ///   batching, the floor or the segments.
     public static func load(
         _ model: String = Installation.defaultModel, precision: Precision = .auto, precisionFloor: Double? = nil,
-        segments: Int? = nil, offload: Offload = .auto, batching: Batching = .dynamic(), installation: Installation = Installation(), execution: Execution = .inProcess
+        segments: Int? = nil, offload: Offload = .auto, batching: Batching = .dynamic(), caching: Caching = .memory(),
+        installation: Installation = Installation(), execution: Execution = .inProcess
     ) async throws(ApusError) -> Embedder {
         let directory = try installation.modelDirectory(model)
         let policy = try batching.policy()
         let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
         let cut = try SegmentRequest(segments: segments, offload: offload)
-        let owner = OwnedRoom(try EngineRoom(installation: installation, execution: execution))
-        return Embedder(try await owner.room.load(directory: directory, precision: request, policy: policy, segments: cut, for: .embedding), owner)
+        let owner = OwnedRoom(try EngineRoom(installation: installation, execution: execution, cache: try caching.open()))
+        let ready = try await owner.room.load(directory: directory, precision: request, policy: policy, segments: cut, for: .embedding)
+        await owner.room.cache?.waitUntilRestored()
+        return Embedder(ready, owner)
+    }
+
+    /// Writes down what a cache that outlives the program has not written yet; done without it, too, when the last use of the embedder ends in time.
+    /// Texts can be embedded afterwards, and what is computed then is not kept.
+    public func closeCache() async {
+        await owner.room.cache?.close()
     }
 
     /// Embeds any number of texts; the vectors come in their order, each of ``dimensions`` elements.
@@ -100,7 +111,7 @@ public final class Embedder: Sendable {
             for (row, count) in result.tokenCounts.enumerated() {
                 embeddings.append(
                     Embedding(
-                        vector: Array(result.sequences.vectors[(row * width)..<((row + 1) * width)]), tokens: count.run,
+                        vector: Array(result.sequences.vectors[(row * width)..<((row + 1) * width)]), isCached: result.remembered.contains(row), tokens: count.run,
                         originalTokens: count.original))
             }
         }
@@ -114,6 +125,8 @@ public final class Embedder: Sendable {
 /// One text's vector.
 public struct Embedding: Sendable {
     public let vector: [Float]
+    /// Whether it was remembered and not computed now.
+    public let isCached: Bool
     /// Tokens that were run.
     public let tokens: Int
     /// Tokens the text has.

@@ -10,6 +10,7 @@ import ApusORT
 import ApusScheduling
 package import ApusTensor
 import ApusTokenizers
+package import ApusVectors
 package import Logging
 
 /// The devices of this installation and how models come onto them. One is enough for any number of models: they share the lanes.
@@ -23,6 +24,8 @@ package final class EngineRoom: Sendable {
     package let memory: DeviceMemoryBook
     let optimization: LoadRequest.Optimization
     let logger: Logger
+    /// What is remembered of texts; nil for nothing.
+    package let cache: EmbeddingCache?
     /// Who shares which device's lanes.
     let lanes = LaneBook()
     let ceilings: BatchCeilings
@@ -36,12 +39,13 @@ package final class EngineRoom: Sendable {
     /// Finds the engine and starts the devices of `plan`; nil is one CPU device with a lane for each core. Throws `engine_missing`.
     package init(
         installation: Installation, plan: FleetPlan? = nil, execution: Execution = .inProcess,
-        optimization: LoadRequest.Optimization = .all, logger: Logger = Logger(label: "apus.devices")
+        optimization: LoadRequest.Optimization = .all, cache: EmbeddingCache? = nil, logger: Logger = Logger(label: "apus.devices")
     ) throws(ApusError) {
         let library = try installation.engineLibrary()
         self.installation = installation
         self.optimization = optimization
         self.logger = logger
+        self.cache = cache
         engineLibrary = library
         answers = KnownAnswerStore(directory: installation.cacheDirectory("known-answers"))
         source = execution.source(engineLibrary: library)
@@ -112,6 +116,7 @@ package final class EngineRoom: Sendable {
     /// Ends the devices. What still runs fails.
     package func shutdown() async {
         await fleet.shutdown()
+        await cache?.close()
     }
 
     private func place(
@@ -129,15 +134,28 @@ package final class EngineRoom: Sendable {
         let choices = SegmentChoices()
         let scheduler: BatchScheduler<SentenceEncoder> = scheduler(
             name, policy, weight: weight, metrics: metrics, weights: weights) { choices.label(recipe.served(on: $0), on: $0) }
+        let devices = intended(only: device)
         let embedder = TextEmbedder(
-            checkpoint, tokenizer: tokenizer, dimensions: dimensions, metrics: metrics, maxTokens: maxTokens, scheduler: scheduler)
+            checkpoint, tokenizer: tokenizer, dimensions: dimensions, metrics: metrics, maxTokens: maxTokens, scheduler: scheduler,
+            cache: modelCache(
+                subject, name: name, precisions: devices.map { recipe.served(on: $0).precision }, dimensions: dimensions, maxTokens: maxTokens))
         let placed = PlacedModel(
             name: name, recipe, scheduler: scheduler,
             needs: ModelMemory(checkpoint, policy: policy, maxTokens: embedder.maxTokens), segments: segments, choices: choices,
             weights: weights,
             room: .init(memory: memory, lanes: lanes, ceilings: ceilings), only: device)
         try await fleet.add(placed)
-        return ReadyModel(placed, embedder, directory: checkpoint.directory, weightsSHA256: weights, planned: intended(only: device))
+        return ReadyModel(placed, embedder, directory: checkpoint.directory, weightsSHA256: weights, planned: devices)
+    }
+
+    /// What the model remembers of texts; of a classifier nothing, since its inputs are pairs with ever new queries.
+    private func modelCache(
+        _ subject: PrecisionSubject, name: String, precisions: [Precision], dimensions: Int, maxTokens: Int?
+    ) -> ModelCache? {
+        guard let cache, subject.checkpoint.classifier == nil else { return nil }
+        return ModelCache(
+            cache, .init(name: name, weights: subject.weights, files: subject.files, precisions: precisions), dimensions: dimensions,
+            maxTokens: max(1, min(subject.checkpoint.maxTokens, maxTokens ?? .max)))
     }
 
     /// The queue of one model, which remembers how large its batches may become.

@@ -34,9 +34,14 @@ public final class ModelRuntime: Sendable {
     /// By the bytes of their names.
     private let models = NIOLockedValueBox<[[UInt8]: Loaded]>([:])
 
-    /// Starts the devices and loads nothing. Throws `engine_missing`.
-    public init(installation: Installation = Installation(), execution: Execution = .inProcess) throws(ApusError) {
-        owner = OwnedRoom(try EngineRoom(installation: installation, execution: execution))
+    /// Starts the devices and loads nothing.
+    ///
+    /// - Parameter caching: what is remembered of texts, of all embedders together.
+    /// - Throws: `engine_missing`, and `invalid_configuration` for the caching.
+    public init(
+        caching: Caching = .memory(), installation: Installation = Installation(), execution: Execution = .inProcess
+    ) throws(ApusError) {
+        owner = OwnedRoom(try EngineRoom(installation: installation, execution: execution, cache: try caching.open()))
     }
 
     /// The names of the models that are loaded, sorted.

@@ -48,29 +48,44 @@ public struct Parallelism: Sendable, Equatable {
         self.cuts = cuts
     }
 
-    /// The devices, with a plan for the model in `directory`. Blocks. Throws `invalid_value` for a list that names none, and `unsupported_plan`.
-    func planned(_ directory: String, _ installation: Installation) throws(ApusError) -> PlannedFleet {
-        try planned(try NetworkOutline(try Checkpoint(directory: directory), cuts: cuts), installation)
+    /// The devices, with a plan for the model in `directory`, which is measured where stages are to be balanced. Throws `invalid_value` for a list that names
+    /// no devices, and `unsupported_plan`.
+    func planned(
+        _ directory: String, _ precision: PrecisionRequest, _ installation: Installation, _ execution: Execution
+    ) async throws(ApusError) -> PlannedFleet {
+        let outline = try await BlockingWork.run { () throws(ApusError) in
+            try NetworkOutline(try Checkpoint(directory: directory), cuts: self.cuts)
+        }
+        return try await planned(outline, .directory(directory), directory, precision, installation, execution)
     }
 
     /// The same for the model in an ONNX file of any tensors.
-    func planned(file path: String, name: String, _ installation: Installation) throws(ApusError) -> PlannedFleet {
-        let file = try ONNXFile(path: path)
-        return try planned(try NetworkOutline(file, try file.pieces(cuts), name: name), installation)
+    func planned(file path: String, name: String, _ installation: Installation, _ execution: Execution) async throws(ApusError) -> PlannedFleet {
+        let (file, outline) = try await BlockingWork.run { () throws(ApusError) in
+            let file = try ONNXFile(path: path)
+            return (file, try NetworkOutline(file, try file.pieces(self.cuts), name: name))
+        }
+        return try await planned(outline, .file(file), path, PrecisionRequest(), installation, execution)
     }
 
-    private func planned(_ outline: NetworkOutline, _ installation: Installation) throws(ApusError) -> PlannedFleet {
+    private func planned(
+        _ outline: NetworkOutline, _ subject: LayerTrials.Subject, _ path: String, _ precision: PrecisionRequest, _ installation: Installation,
+        _ execution: Execution
+    ) async throws(ApusError) -> PlannedFleet {
         var devices = DeviceWishes()
         devices.list = try DeviceWishes.List(self.devices, origin: .commandLine("devices"))
         let inventory = Inventory(cpu: .current, gpuAbsence: "the library plans for CPU devices, `apus serve` for GPUs, too")
-        let planned = try FleetPlanner(devices, inventory, engineLibrary: try installation.engineLibrary()).plan()
+        let library = try installation.engineLibrary()
+        let planned = try FleetPlanner(devices, inventory, engineLibrary: library).plan()
         var wishes = ParallelWishes()
         wishes.strategy = ParallelWishes.Strategy(rawValue: strategy.rawValue) ?? .automatic
         wishes.tensorParallel = tensorParallel
         wishes.pipelineParallel = pipelineParallel
         wishes.replicas = replicas
         wishes.cuts = cuts
-        return try planned.sharing([outline], wishes, tokens: DeviceID.Kind.cpu.tokenBudget)
+        let trials = LayerTrials(installation: installation, engineLibrary: library, execution: execution)
+        let models = [LayerTrials.Model(outline: outline, subject: subject, precision: precision, path: path)]
+        return try await planned.sharing(models, wishes, tokens: DeviceID.Kind.cpu.tokenBudget, trials)
     }
 }
 
@@ -88,7 +103,7 @@ extension Embedder {
         let directory = try installation.modelDirectory(model)
         let policy = try batching.policy()
         let request = try PrecisionRequest(precision, checkedFloor: precisionFloor)
-        let planned = try await BlockingWork.run { () throws(ApusError) in try parallelism.planned(directory, installation) }
+        let planned = try await parallelism.planned(directory, request, installation, execution)
         let owner = OwnedRoom(try EngineRoom(installation: installation, plan: planned.fleet, execution: execution, cache: try caching.open()))
         let ready = try await owner.room.load(directory: directory, precision: request, policy: policy)
         await owner.room.cache?.waitUntilRestored()

@@ -32,7 +32,14 @@ struct EmbedCommand: AsyncParsableCommand {
 
     @OptionGroup var parallel: ParallelOptions
 
+    @Option(help: "Remember vectors in this file (SQLite), and take those from it that it has. (default: remembered only while the command runs)")
+    var cache: String?
+
+    @Flag(help: "Compute every text, also those that came before.")
+    var noCache = false
+
     func validate() throws {
+        guard cache == nil || !noCache else { throw ValidationError("Give --cache or --no-cache, not both.") }
         guard devices != nil || parallel.options.isEmpty else {
             throw ValidationError("\(parallel.options[0].spelling) needs devices to share the model: give --devices, such as cpu:2.")
         }
@@ -63,7 +70,13 @@ struct EmbedCommand: AsyncParsableCommand {
             }
             progress.update(done: end)
         }
+        await embedder.closeCache()
         if let output, let array { try array.write(to: output) }
+    }
+
+    private var caching: Caching {
+        if noCache { return .off }
+        return cache.map { Caching.memory().kept(in: $0) } ?? .memory()
     }
 
     private func embedder() async throws -> Embedder {
@@ -71,10 +84,11 @@ struct EmbedCommand: AsyncParsableCommand {
         guard let parallelism = parallel.parallelism(on: devices) else {
             return try await Embedder.load(
                 name, precision: model.precision, precisionFloor: model.precisionFloor, segments: model.segmentCount, offload: model.offload,
-                installation: model.installation)
+                caching: caching, installation: model.installation)
         }
         return try await Embedder.load(
-            name, sharing: parallelism, precision: model.precision, precisionFloor: model.precisionFloor, installation: model.installation)
+            name, sharing: parallelism, precision: model.precision, precisionFloor: model.precisionFloor, caching: caching,
+            installation: model.installation)
     }
 
     /// Texts between two reports of progress.

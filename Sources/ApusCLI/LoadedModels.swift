@@ -40,13 +40,16 @@ final class LoadedModels: ModelCatalog {
     private let room: EngineRoom
     /// The keys that clients come with.
     private let clients: [ClientKey]
+    /// Whether what was computed for one key is remembered for that key alone.
+    private let isCachePerKey: Bool
     private let logger: Logger
     /// By the bytes of the models' names.
     private let standings: NIOLockedValueBox<[[UInt8]: Standing]>
 
     init(
-        _ plan: [ServeSettings.PlannedModel], assignments: [String: DeviceID], room: EngineRoom, clients: [ClientKey], logger: Logger
+        _ plan: [ServeSettings.PlannedModel], assignments: [String: DeviceID], room: EngineRoom, clients: [ClientKey], cachePerKey: Bool, logger: Logger
     ) {
+        isCachePerKey = cachePerKey
         self.clients = clients
         self.plan = plan
         self.assignments = assignments
@@ -127,7 +130,7 @@ final class LoadedModels: ModelCatalog {
             directory: model.directory, precision: model.precision, policy: model.batching, name: model.id, maxTokens: model.maxTokens,
             segments: model.segments, only: assignments[model.id])
         for client in clients { ready.embedder.scheduler.limit(client: client.number, seconds: client.queueSeconds) }
-        put(model.id, .ready(ServedModel(ready)))
+        put(model.id, .ready(ServedModel(ready, cachePerKey: isCachePerKey)))
         let milliseconds = Int(started.duration(to: .now) / .milliseconds(1))
         let unit = ready.embedder.classifier == nil ? "dimensions" : "labels"
         logger.info(

@@ -51,6 +51,9 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var parallel: ParallelOptions
 
+    @Flag(help: "Compute every text, also those that were embedded before.")
+    var noCache = false
+
     @Flag(help: "Compute in this process instead of one worker process for each device.")
     var inProcess = false
 
@@ -80,6 +83,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let offload { options.append(ConfigurationOption("--offload", sets: "offload", to: [offload.rawValue])) }
         if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
         if inProcess { options.append(ConfigurationOption("--in-process", sets: "devices.in_process", to: ["true"])) }
+        if noCache { options.append(ConfigurationOption("--no-cache", sets: "cache.enabled", to: ["false"])) }
         return options + parallel.options
     }
 
@@ -98,17 +102,21 @@ struct ServeCommand: AsyncParsableCommand {
         setup.announce(logger)
         let settings = setup.settings
         try settings.http.checkAddress()
+        let cache = try settings.caching(chaos: chaos != nil).open()
+        if let cache { registry.report(cache) }
         let room = try EngineRoom(
-            installation: installation, plan: setup.planned.fleet, execution: setup.execution, optimization: settings.optimization.level)
+            installation: installation, plan: setup.planned.fleet, execution: setup.execution, optimization: settings.optimization.level,
+            cache: cache)
         room.metrics.chaos(isActive: chaos != nil)
         let sampling = try setup.sampling(of: room)
-        let catalog = LoadedModels(setup.models, assignments: setup.planned.assignments, room: room, clients: settings.access.clients, logger: logger)
+        let catalog = LoadedModels(setup.models, assignments: setup.planned.assignments, room: room, clients: settings.access.clients, cachePerKey: settings.configuration.cache.isPerKey,
+            logger: logger)
         let server = HTTPServer(
             configuration: settings.http,
             service: InferenceService(
                 catalog: catalog,
                 devices: ServedDevices(
-                    fleet: room.fleet, memory: room.memory, models: catalog, chaos: chaos, directory: FileManager.default.currentDirectoryPath),
+                    fleet: room.fleet, memory: room.memory, models: catalog, cache: cache, chaos: chaos, directory: FileManager.default.currentDirectoryPath),
                 limits: settings.limits,
                 access: settings.access),
             limits: settings.limits,

@@ -4,12 +4,15 @@ import ApusErrors
 import ApusFleet
 import ApusService
 import ApusTensor
+import ApusVectors
 
 /// The devices of a running server as its operator sees them.
 struct ServedDevices: DeviceCatalog {
     let fleet: Fleet
     let memory: DeviceMemoryBook
     let models: LoadedModels
+    /// What is remembered of texts; nil for nothing.
+    let cache: EmbeddingCache?
     /// The script of `--chaos`.
     let chaos: String?
     /// Where `logs/gpu_profiles` is.
@@ -23,7 +26,8 @@ struct ServedDevices: DeviceCatalog {
             fallbackRate: status.fallbackRate, uptimeSeconds: status.uptimeSeconds, uptimePercent: status.servingShare.map { $0 * 100 },
             averageLatencyMilliseconds: status.averageSeconds.map { $0 * 1000 }, textsPerSecond: status.sequencesPerSecond,
             engine: status.devices.compactMap(\.identity?.engineVersion).first.map { "ONNX Runtime \($0)" },
-            plan: status.plan.map { PlanDescription($0, uptimeSeconds: status.uptimeSeconds) })
+            plan: status.plan.map { PlanDescription($0, uptimeSeconds: status.uptimeSeconds) },
+            cache: cache.map(CacheDescription.init))
     }
 
     var standing: ServiceStanding { standing(fleet.status()) }

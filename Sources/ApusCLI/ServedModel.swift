@@ -15,8 +15,12 @@ struct ServedModel: EmbeddingModel {
     private let ready: ReadyModel
     private let created = Int64(Date().timeIntervalSince1970)
 
-    init(_ ready: ReadyModel) {
+    /// Whether what was computed for one key is remembered for that key alone.
+    private let isCachePerKey: Bool
+
+    init(_ ready: ReadyModel, cachePerKey: Bool) {
         self.ready = ready
+        isCachePerKey = cachePerKey
     }
 
     var description: ModelDescription {
@@ -59,12 +63,13 @@ struct ServedModel: EmbeddingModel {
             case .right: .right
             case .refuse: .refuse
             }
-        let result = try await embed(texts, truncation, Self.batching(options))
+        let result = try await embed(texts, truncation, options)
         let failures = result.sequences.failures
         let provenance = zip(result.sequences.runs, result.tokenCounts).enumerated().map { row, made in
             let (run, count) = made
             return failures[row] != nil ? .none : EmbeddingProvenance(
-                device: run.device.description, precision: run.precision.rawValue, fallback: run.fallback.told, batchSize: run.batchSize,
+                device: run.device.description, precision: run.precision.rawValue, fallback: run.fallback.told,
+                cache: result.remembered.contains(row) ? .hit : .miss, batchSize: run.batchSize,
                 padding: run.padding, tokens: count.run, originalTokens: count.original,
                 queueMilliseconds: Double(run.queueNanoseconds) * 1e-6, runMilliseconds: Double(run.runNanoseconds) * 1e-6)
         }
@@ -77,10 +82,11 @@ struct ServedModel: EmbeddingModel {
     }
 
     private func embed(
-        _ texts: [TextInput], _ truncation: Truncation, _ options: BatchOptions
+        _ texts: [TextInput], _ truncation: Truncation, _ options: EmbeddingOptions
     ) async throws(ApusError) -> EmbeddedTexts {
         do throws(ApusError) {
-            return try await ready.embedder.embed(texts, truncation: truncation, options: options)
+            return try await ready.embedder.embed(
+                texts, truncation: truncation, options: Self.batching(options), owner: isCachePerKey ? options.client?.name ?? "" : "")
         } catch {
             throw Self.withRetryTime(error)
         }

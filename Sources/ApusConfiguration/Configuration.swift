@@ -150,6 +150,7 @@ package struct Configuration: Sendable, Equatable {
     package var models: [Model] = []
     package var limits = Limits()
     package var batching = Batching()
+    package var cache = Cache()
     package var parallel = Parallel()
     package var platformParallel = PlatformParallel()
     package var accelerators = Accelerators()

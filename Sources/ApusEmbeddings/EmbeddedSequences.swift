@@ -1,6 +1,7 @@
 package import ApusErrors
 import ApusGraph
 package import ApusScheduling
+import ApusVectors
 
 /// The vectors of one request and how each was made.
 package struct EmbeddedSequences: Sendable {
@@ -13,12 +14,18 @@ package struct EmbeddedSequences: Sendable {
     /// Why rows have no vector, by row; only where partial results were asked for.
     package var failures: [Int: ApusError] = [:]
 
-    init(_ answers: BatchAnswers<ArraySlice<Float>>, dimensions: Int) {
+    /// - Parameter remembered: the rows that were not computed; no other rows of `answers` mean anything.
+    init(_ answers: BatchAnswers<ArraySlice<Float>>, dimensions: Int, remembered: [ModelCache.Remembered?] = []) {
         self.dimensions = dimensions
         runs = answers.runs
         vectors = []
         vectors.reserveCapacity(answers.rows.count * dimensions)
         for (row, result) in answers.rows.enumerated() {
+            if row < remembered.count, let known = remembered[row] {
+                vectors += known.value.vector
+                runs[row] = Run(device: known.value.device, precision: known.precision)
+                continue
+            }
             switch result {
             case .success(let vector):
                 vectors += vector

@@ -3,6 +3,7 @@ package import ApusErrors
 import ApusGraph
 package import ApusScheduling
 package import ApusTokenizers
+import ApusVectors
 
 /// One model that turns text into vectors: tokenises, batches with whatever else is asked at the moment, runs.
 package final class TextEmbedder: Sendable {
@@ -22,13 +23,15 @@ package final class TextEmbedder: Sendable {
     /// Where the batches run: devices are opened and closed here.
     package let scheduler: BatchScheduler<SentenceEncoder>
     private let metrics: BatchMetrics
+    /// What it remembers of texts that it embedded before; nil for nothing.
+    private let cache: ModelCache?
     private let clock = MonotonicClock()
 
     /// `dimensions` are those of the network's vectors, `maxTokens` lowers the checkpoint's own limit. Nothing runs before a device is
     /// opened in ``scheduler``.
     package init(
         _ checkpoint: Checkpoint, tokenizer: Tokenizer, dimensions: Int, metrics: BatchMetrics, maxTokens: Int? = nil,
-        scheduler: BatchScheduler<SentenceEncoder>
+        scheduler: BatchScheduler<SentenceEncoder>, cache: ModelCache? = nil
     ) {
         self.dimensions = dimensions
         self.scheduler = scheduler
@@ -44,6 +47,7 @@ package final class TextEmbedder: Sendable {
             case .onnx: tokenizer.vocabularySize
             }
         self.metrics = metrics
+        self.cache = cache
     }
 
     /// Tokens that wait for a lane.
@@ -51,15 +55,38 @@ package final class TextEmbedder: Sendable {
 
     /// Embeds `inputs` and answers in their order.
     ///
+    /// What was embedded before is remembered and not computed again.
+    ///
+    /// - Parameter owner: who asks, where clients are not to learn by what is remembered what others asked for; empty for those who share.
+    ///
     /// Throws `context_length_exceeded` under ``Truncation/refuse``, `invalid_token`, `empty_input` for an input without any
     /// token, and what ``BatchScheduler/run(count:_:_:)`` throws. The place names the input, `input[3]`. With partial results what is wrong
     /// with one input is told in its row.
     package func embed(
-        _ inputs: [TextInput], truncation: Truncation = .right, options: BatchOptions = BatchOptions()
+        _ inputs: [TextInput], truncation: Truncation = .right, options: BatchOptions = BatchOptions(), owner: String = ""
+    ) async throws(ApusError) -> EmbeddedTexts {
+        guard let cache else { return try await compute(inputs, nil, truncation, options) }
+        var request = cache.request(inputs, computedIn: try scheduler.openPrecisions(), owner: owner)
+        await request.lookUp(maxOriginalTokens: truncation == .refuse ? maxTokens : .max, metrics)
+        let texts = try await compute(inputs, request.remembered, truncation, options)
+        request.store(texts)
+        return texts
+    }
+
+    /// - Parameter remembered: what of the inputs need not be computed; nil for nothing.
+    private func compute(
+        _ inputs: [TextInput], _ remembered: [ModelCache.Remembered?]?, _ truncation: Truncation, _ options: BatchOptions
     ) async throws(ApusError) -> EmbeddedTexts {
         var counts = [TokenCount](repeating: TokenCount(run: 0, original: 0), count: inputs.count)
+        var missing: [Int]?
+        if let remembered {
+            missing = remembered.indices.filter { remembered[$0] == nil }
+            for (row, known) in remembered.enumerated() {
+                if let known { counts[row] = TokenCount(run: known.value.tokens, original: known.value.originalTokens) }
+            }
+        }
         var tokenizing = 0
-        let answers = try await scheduler.run(count: inputs.count, options) { index throws(ApusError) in
+        let answers = try await scheduler.run(count: inputs.count, rows: missing, options) { index throws(ApusError) in
             let started = clock.now
             defer { tokenizing += clock.now - started }
             let (sequence, count) = try sequence(
@@ -67,8 +94,11 @@ package final class TextEmbedder: Sendable {
             counts[index] = count
             return sequence
         }
-        metrics.tokenized(nanoseconds: tokenizing)
-        return EmbeddedTexts(sequences: EmbeddedSequences(answers, dimensions: dimensions), tokenCounts: counts)
+        if missing?.isEmpty != true { metrics.tokenized(nanoseconds: tokenizing) }
+        let known = remembered ?? []
+        return EmbeddedTexts(
+            sequences: EmbeddedSequences(answers, dimensions: dimensions, remembered: known), tokenCounts: counts,
+            remembered: Set(known.indices.filter { known[$0] != nil }))
     }
 
     private func sequence(
@@ -145,4 +175,6 @@ package struct TokenCount: Sendable, Equatable {
 package struct EmbeddedTexts: Sendable {
     package var sequences: EmbeddedSequences
     package var tokenCounts: [TokenCount]
+    /// The inputs that had been embedded before, whose vectors were not computed for this request.
+    package var remembered: Set<Int> = []
 }

@@ -47,9 +47,32 @@ package enum DevicesAnswer {
         writer.member("texts_per_second", report.textsPerSecond)
         writer.optional("chaos", report.service.chaos)
         writer.optional("engine", report.engine)
+        writer.key("cache")
+        if let cache = report.cache { write(cache, to: &writer) } else { writer.null() }
         guard let plan = report.plan else { return }
         writer.key("plan")
         PlanAnswer.write(plan, to: &writer)
+    }
+
+    private static func write(_ cache: CacheDescription, to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.member("entries", cache.entries)
+        writer.member("max_entries", cache.maxEntries)
+        writer.member("used_mb", megabytes(cache.bytes))
+        writer.member("max_mb", megabytes(cache.maxBytes))
+        writer.member("hits", cache.hits)
+        writer.member("misses", cache.misses)
+        writer.member("evictions", cache.evictions)
+        writer.list("stores", cache.stores) { writer, store in
+            writer.beginObject()
+            writer.member("level", store.level)
+            writer.member("available", store.isAvailable)
+            writer.optional("trouble", store.trouble)
+            writer.member("writes", store.writes)
+            writer.member("dropped_writes", store.drops)
+            writer.endObject()
+        }
+        writer.endObject()
     }
 
     /// One device as an object.

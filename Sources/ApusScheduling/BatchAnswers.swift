@@ -29,3 +29,10 @@ package struct BatchAnswers<Output: Sendable>: Sendable {
         runs = [Run](repeating: Run(), count: count)
     }
 }
+
+extension BatchAnswers.Run {
+    /// Of a result that was computed before: no batch, and nothing waited for.
+    package init(device: DeviceID, precision: Precision) {
+        (self.device, self.precision) = (device, precision)
+    }
+}

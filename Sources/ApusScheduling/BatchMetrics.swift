@@ -17,6 +17,13 @@ package struct BatchMetrics: Sendable {
     private let padding: Counter
     private let onDevice: Counter
     private let coalesced: Counter
+    private let hits: [CacheLevel: Counter]
+    private let misses: [CacheLevel: Counter]
+
+    /// Where vectors of inputs that were embedded before are looked for.
+    package enum CacheLevel: String, Sendable, CaseIterable {
+        case memory, redis
+    }
 
     package init(model: String, _ factory: any MetricsFactory = MetricsSystem.factory) {
         self.model = model
@@ -31,6 +38,14 @@ package struct BatchMetrics: Sendable {
         padding = Counter(label: "apus_padding_tokens_total", dimensions: labels, factory: factory)
         onDevice = Counter(label: "apus_expired_on_device_total", dimensions: labels, factory: factory)
         coalesced = Counter(label: "apus_coalesced_inputs_total", dimensions: labels, factory: factory)
+        func counters(_ label: String) -> [CacheLevel: Counter] {
+            Dictionary(
+                uniqueKeysWithValues: CacheLevel.allCases.map {
+                    ($0, Counter(label: label, dimensions: labels + [("level", $0.rawValue)], factory: factory))
+                })
+        }
+        hits = counters("apus_cache_hits_total")
+        misses = counters("apus_cache_misses_total")
     }
 
     func queued(nanoseconds: Int) {
@@ -77,6 +92,12 @@ package struct BatchMetrics: Sendable {
     /// Inputs that were not computed because an equal one was on its way.
     func shared(_ inputs: Int) {
         coalesced.increment(by: inputs)
+    }
+
+    /// So many inputs were looked for in a level of the cache, and were there or not.
+    package func lookedUp(_ level: CacheLevel, hits: Int, misses: Int) {
+        if hits > 0 { self.hits[level]?.increment(by: hits) }
+        if misses > 0 { self.misses[level]?.increment(by: misses) }
     }
 
     private func gauge(_ name: String, _ device: DeviceID, _ value: Double) {

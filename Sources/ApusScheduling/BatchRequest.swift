@@ -14,9 +14,10 @@ struct BatchRequest<Output: Sendable>: Sendable {
     private var collected: BatchAnswers<Output>
     private var missing: Int
 
-    init(count: Int, isPartial: Bool) {
+    /// A request of `count` rows, of which `missing` are to be computed.
+    init(count: Int, missing: Int, isPartial: Bool) {
         collected = BatchAnswers(count: count)
-        missing = count
+        self.missing = missing
         self.isPartial = isPartial
     }
 

@@ -22,11 +22,11 @@ extension BatchScheduler {
 }
 
 extension SchedulerState {
-    /// Registers a request of `count` inputs. Throws why none is taken any more.
-    mutating func begin(_ count: Int, isPartial: Bool) throws(ApusError) -> Int {
+    /// Registers a request of `count` rows, of which `missing` are to be computed. Throws why none is taken any more.
+    mutating func begin(_ count: Int, missing: Int, isPartial: Bool) throws(ApusError) -> Int {
         if let retirement { throw retirement }
         nextID += 1
-        requests[nextID] = BatchRequest(count: count, isPartial: isPartial)
+        requests[nextID] = BatchRequest(count: count, missing: missing, isPartial: isPartial)
         return nextID
     }
 

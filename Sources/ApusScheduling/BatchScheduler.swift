@@ -38,6 +38,16 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
         state = NIOLockedValueBox(State(planner: BatchPlanner(policy: policy)))
     }
 
+    /// What the devices that take work now run in, each precision once, in the order of the devices. Throws why nothing is taken at the moment:
+    /// what was given to ``refuse(with:)`` or ``drain(refusing:)``.
+    package func openPrecisions() throws(ApusError) -> [Precision] {
+        let precisions = state.withLockedValue { state -> Result<[Precision], ApusError> in
+            if let error = state.retirement ?? state.refusal { return .failure(error) }
+            return .success(state.openPrecisions)
+        }
+        return try precisions.get()
+    }
+
     /// Tokens that wait for a lane.
     package var waitingTokens: Int {
         state.withLockedValue { $0.planner.waitingTokens }
@@ -98,17 +108,20 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
     /// throws, `overloaded`, `rate_limit_exceeded`, `deadline_exceeded`, `cancelled` (when the surrounding task is), `request_quarantined`,
     /// `no_device`, what ``drain(refusing:)`` was given, and the engine's failures; after a throw nothing of the request is left in the queue. With partial results, what `input` throws
     /// and what an input fails with alone stands in its row instead.
+    ///
+    /// - Parameter rows: which of the inputs are to be run, in ascending order; nil for all. What the other rows hold means nothing.
     package func run(
-        count: Int, _ options: BatchOptions = BatchOptions(), _ input: (Int) throws(ApusError) -> Work.Input
+        count: Int, rows: [Int]? = nil, _ options: BatchOptions = BatchOptions(), _ input: (Int) throws(ApusError) -> Work.Input
     ) async throws(ApusError) -> Answers {
-        guard count > 0 else { return Answers(count: 0) }
+        let rows = rows ?? Array(0..<count)
+        guard !rows.isEmpty else { return Answers(count: count) }
         let id = try state.withLockedValue { state in
-            Result { () throws(ApusError) in try state.begin(count, isPartial: options.isPartial) }
+            Result { () throws(ApusError) in try state.begin(count, missing: rows.count, isPartial: options.isPartial) }
         }.get()
         do throws(ApusError) {
             // What the queue has no room for is refused before any work is put into it.
             try requireRoom(options)
-            try await enqueueAll(id, count, options, input)
+            try await enqueueAll(id, rows, options, input)
         } catch {
             finish(id, .failure(error))
         }
@@ -143,22 +156,22 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
     private static var cancelled: ApusError { ApusError(.cancelled, "the caller gave up before the answer was ready") }
 
     private func enqueueAll(
-        _ request: Int, _ count: Int, _ options: BatchOptions, _ input: (Int) throws(ApusError) -> Work.Input
+        _ request: Int, _ rows: [Int], _ options: BatchOptions, _ input: (Int) throws(ApusError) -> Work.Input
     ) async throws(ApusError) {
         let deadline = options.deadline.map { clock.nanoseconds(at: $0) }
         var chunk: [(row: Int, input: Work.Input)] = []
         var (begin, isAdmitted) = (0, false)
         var turnBegan = clock.now
-        for row in 0..<count {
+        for (place, row) in rows.enumerated() {
             guard !Task.isCancelled else { throw Self.cancelled }
             if let made = try make(row, request, options, input) { chunk.append((row, made)) }
-            let last = row == count - 1
+            let last = place == rows.count - 1
             guard last || chunk.count == Self.chunk || clock.now - turnBegan > Self.turn else { continue }
-            let admission = isAdmitted ? BatchPlanner.Admission.continuing : .first(part: Double(row + 1 - begin) / Double(count - begin))
+            let admission = isAdmitted ? BatchPlanner.Admission.continuing : .first(part: Double(place + 1 - begin) / Double(rows.count - begin))
             guard let fresh = try enqueue(chunk, admission, request, options, deadline) else { return }
             // What joined others' work was not weighed.
             if fresh > 0 { isAdmitted = true }
-            begin = row + 1
+            begin = place + 1
             chunk.removeAll(keepingCapacity: true)
             if !last { await Task.yield() }
             turnBegan = clock.now
@@ -280,7 +293,7 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
     }
 
     private func outputs(_ run: State.LaneRun) throws(ApusError) -> [Work.Output] {
-        let outputs = try run.replica.work.run(run.inputs.map(\.input))
+        let outputs = try run.replica.work.run(run.inputs.map { $0.input })
         guard outputs.count == run.inputs.count else {
             throw ApusError(.engineFailure, "the model gave \(outputs.count) results for \(run.inputs.count) inputs", place: model)
         }
@@ -305,7 +318,7 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
                 culprit: run.replica.executor.group == nil ? nil : error?.culprit(inGroupOf: run.replica.device)))
         // An error that another device did not share was the first device's.
         guard result == .succeeded else { return }
-        for device in Set(run.inputs.compactMap(\.history.failedAlone)) where device != run.replica.device {
+        for device in Set(run.inputs.compactMap { $0.history.failedAlone }) where device != run.replica.device {
             observer.batchEnded(
                 BatchReport(device: device, result: .failed(.engine, .device), sequences: 1, tokens: 0, seconds: 0))
         }

@@ -35,7 +35,8 @@ struct SchedulerState<Work: BatchWork>: Sendable {
         let inputs: [Pending]
 
         /// What the device computes.
-        var shape: BatchShape { BatchShape(lengths: inputs.map(\.input.tokens), isPadded: replica.work.pads) }
+        /// (Closures where key paths would do: in a generic type those are made anew each time, 10 µs of every batch.)
+        var shape: BatchShape { BatchShape(lengths: inputs.map { $0.input.tokens }, isPadded: replica.work.pads) }
 
         /// Whether it holds an input that ended a worker: when the device fails again, nothing else is to be there.
         var isSuspect: Bool { inputs.contains { !$0.history.endedWorkersOf.isEmpty } }
@@ -81,6 +82,14 @@ struct SchedulerState<Work: BatchWork>: Sendable {
     }
 
     var openDevices: [DeviceID] { replicas.keys.sorted() }
+
+    var openPrecisions: [Precision] {
+        if replicas.count == 1, let only = replicas.first { return [only.value.replica.precision] }
+        return openDevices.reduce(into: []) { precisions, device in
+            guard let precision = replicas[device]?.replica.precision, !precisions.contains(precision) else { return }
+            precisions.append(precision)
+        }
+    }
 
     // MARK: Devices
 

@@ -38,11 +38,14 @@ package struct DevicesReport: Sendable, Equatable {
     package var engine: String?
     /// How devices share models; nil where each holds whole ones by itself.
     package var plan: PlanDescription?
+    /// What is remembered of texts; nil where nothing is.
+    package var cache: CacheDescription?
 
     package init(
         devices: [DeviceDescription], service: ServiceStanding, fallbackRate: Double, uptimeSeconds: Double, uptimePercent: Double?,
-        averageLatencyMilliseconds: Double?, textsPerSecond: Double, engine: String?, plan: PlanDescription? = nil
+        averageLatencyMilliseconds: Double?, textsPerSecond: Double, engine: String?, plan: PlanDescription? = nil, cache: CacheDescription? = nil
     ) {
+        self.cache = cache
         self.plan = plan
         self.devices = devices
         self.service = service

@@ -42,7 +42,7 @@ private struct SieveModel {
 }
 
 @Suite struct SieveTests {
-    private let scope = EmbeddingScope(model: "m", weights: "w", precision: .fp32, truncation: "right:256")
+    private let scope = EmbeddingScope(model: "m", weights: "w", files: "f", precision: .fp32, truncation: "right:256")
 
     @Test(arguments: 0..<40)
     func theCacheKeepsExactlyWhatTheModelKeeps(seed: Int) throws {
@@ -60,7 +60,7 @@ private struct SieveModel {
                 if isThere { hits += 1 } else { misses += 1 }
                 #expect((cache.value(for: keys[key]) != nil) == isThere, "step \(step)")
             } else {
-                let value = CachedEmbedding(vector: noise.floats(Int.random(in: 1...100, using: &noise)), tokens: step, originalTokens: step)
+                let value = CachedEmbedding(vector: noise.floats(Int.random(in: 1...100, using: &noise)), tokens: step, originalTokens: step, device: DeviceID(.cpu, 0))
                 cache.store(value, for: keys[key])
                 model.put(key, cost: value.cost)
             }
@@ -73,7 +73,7 @@ private struct SieveModel {
 
     @Test func textsThatAreAskedAgainSurviveALongScan() {
         let cache = EmbeddingCache(.standard)
-        let value = CachedEmbedding(vector: [1], tokens: 1, originalTokens: 1)
+        let value = CachedEmbedding(vector: [1], tokens: 1, originalTokens: 1, device: DeviceID(.cpu, 0))
         for hot in 0..<1000 { cache.store(value, for: scope.key(text: "hot \(hot)")) }
         for cold in 0..<250_000 {
             cache.store(value, for: scope.key(text: "cold \(cold)"))

@@ -34,7 +34,26 @@ struct StatusView {
         let latency = try report.optionalNumber("average_latency_ms").map { "\(Figures.number($0)) ms a batch" } ?? "no batch yet"
         lines.append(
             "capacity \(Figures.percent(try report.number("capacity"))), remedy \(try report.string("remedy")), fallback rate \(Figures.percent(try report.number("fallback_rate"))), \(latency), \(Figures.number(try report.number("texts_per_second"))) texts/s")
+        if let cache = try report.optionalReader("cache") { lines += try Self.lines(ofCache: cache) }
         if let chaos = try report.optionalString("chaos") { lines.append("TEST MODE: it fails on purpose: \(chaos)") }
+        return lines
+    }
+
+    private static func lines(ofCache cache: JSONReader) throws(ApusError) -> [String] {
+        let (hits, misses) = (try cache.integer("hits"), try cache.integer("misses"))
+        let share = hits > 0 ? ", \(Figures.percent(Double(hits) / (Double(hits) + Double(misses)))) of what was asked" : ""
+        var lines = [
+            "cache: \(try cache.integer("entries")) of \(try cache.integer("max_entries")) texts, \(Figures.number(try cache.number("used_mb"))) of \(Figures.number(try cache.number("max_mb"))) MiB, \(hits) hits\(share)"
+        ]
+        for value in try cache.array("stores") {
+            let store = try JSONReader(value, place: "cache.stores.")
+            let level = try store.string("level")
+            if let trouble = try store.optionalString("trouble") {
+                lines.append("cache: done without its \(level): \(trouble)")
+            } else {
+                lines.append("cache: \(level) \(try store.bool("available") ? "used" : "not used yet"), \(try store.integer("writes")) written")
+            }
+        }
         return lines
     }
 

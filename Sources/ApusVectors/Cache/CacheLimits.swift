@@ -25,8 +25,6 @@ package struct CacheLimits: Sendable, Hashable {
 package struct CacheStatistics: Sendable, Equatable {
     package var hits = 0
     package var misses = 0
-    /// Requests that waited for another's computation of the same key.
-    package var joins = 0
     package var insertions = 0
     /// Entries that made room for others.
     package var evictions = 0
@@ -35,4 +33,6 @@ package struct CacheStatistics: Sendable, Equatable {
     package var entries = 0
     /// By ``CachedEmbedding/cost``.
     package var bytes = 0
+
+    package init() {}
 }

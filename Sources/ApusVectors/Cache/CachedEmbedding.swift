@@ -1,33 +1,24 @@
-package import ApusErrors
+package import ApusTensor
 
-/// One text's vector, whole, and what an answer tells about it.
+/// One text's vector and what an answer tells about it.
+///
+/// The vector is whole: shorter ones (Matryoshka representation learning, Kusupati et al., 2022) are cut from it by those who answer, so that
+/// one entry serves every length.
 package struct CachedEmbedding: Sendable, Equatable {
     package let vector: [Float]
     /// Tokens that were run.
     package let tokens: Int
     /// Tokens before truncation.
     package let originalTokens: Int
+    /// The device that computed it, of this or of another server.
+    package let device: DeviceID
 
     /// Copies the vector: a slice would keep the batch alive that it was computed in.
-    package init(vector: some Collection<Float>, tokens: Int, originalTokens: Int) {
+    package init(vector: some Collection<Float>, tokens: Int, originalTokens: Int, device: DeviceID) {
         self.vector = Array(vector)
         self.tokens = tokens
         self.originalTokens = originalTokens
-    }
-
-    /// The vector cut to its first `dimensions` elements and brought back to length 1 (Matryoshka representation learning, Kusupati et
-    /// al., 2022), by the arithmetic by which answers are cut; all of it, as it is, for its own length. Throws `invalid_value` outside
-    /// 1...the vector's length.
-    package func vector(dimensions: Int) throws(ApusError) -> [Float] {
-        guard (1...max(1, vector.count)).contains(dimensions) else {
-            throw ApusError(
-                .invalidValue, "\(dimensions) is outside 1 to \(vector.count), the length of this model's vectors", place: "dimensions")
-        }
-        guard dimensions < vector.count else { return vector }
-        let head = vector[..<dimensions]
-        let squares = head.reduce(0.0) { $0 + Double($1) * Double($1) }
-        let scale = squares > 0 ? Float(1 / squares.squareRoot()) : 1
-        return head.map { $0 * scale }
+        self.device = device
     }
 
     /// Bytes that an entry takes: the vector, its array's header, and what the index and the list keep for it.

@@ -1,48 +1,40 @@
-import ApusErrors
 import NIOConcurrencyHelpers
 
-/// Vectors of texts that were embedded before, in memory.
+/// Vectors of texts that were embedded before: in memory, and behind it what a program was given, a store that outlives it (``CacheJournal``)
+/// and a store that it shares with others (``SharedCache``).
 ///
-/// An embedder whose batches compute equal inputs once anyway asks with ``value(for:)`` and gives what it computed to
-/// ``store(_:for:)``. Whoever has nothing of the kind (a second level that is far away, a library user) asks with ``value(for:compute:)``, by
-/// which equal keys in flight are computed once.
+/// An embedder asks with ``value(for:)`` and gives what it computed to ``store(_:for:)``. Equal inputs that are on their way at the same time
+/// are no matter of the cache: the scheduler computes them once, and each who waits keeps a deadline and a cancellation of its own.
 package final class EmbeddingCache: Sendable {
-    typealias Outcome = Result<CachedEmbedding, ApusError>
-    typealias Waiter = CheckedContinuation<Outcome?, Never>
-
-    struct State {
+    private struct State {
         var store: SieveStore<EmbeddingKey, CachedEmbedding>
         var statistics = CacheStatistics()
-        var flights: [EmbeddingKey: Flight] = [:]
-        var lastID = 0
 
-        mutating func nextID() -> Int {
-            lastID += 1
-            return lastID
-        }
-
-        mutating func insert(_ value: CachedEmbedding, for key: EmbeddingKey) {
-            if let evicted = store.insert(value, for: key, cost: value.cost) {
-                statistics.insertions += 1
-                statistics.evictions += evicted
-            } else {
+        /// The keys that made room; nil for a value that is too large.
+        mutating func insert(_ value: CachedEmbedding, for key: EmbeddingKey) -> [EmbeddingKey]? {
+            guard let evicted = store.insert(value, for: key, cost: value.cost) else {
                 statistics.refusals += 1
+                return nil
             }
+            statistics.insertions += 1
+            statistics.evictions += evicted.count
+            return evicted
         }
-    }
-
-    /// A computation that others may wait for.
-    struct Flight {
-        let id: Int
-        var waiters: [Int: Waiter] = [:]
     }
 
     package let limits: CacheLimits
-    let state: NIOLockedValueBox<State>
+    /// Nil where nothing outlives the program.
+    package let journal: (any CacheJournal)?
+    /// Nil where nothing is shared.
+    package let shared: (any SharedCache)?
+    private let state: NIOLockedValueBox<State>
 
-    package init(_ limits: CacheLimits = .standard) {
+    package init(_ limits: CacheLimits = .standard, journal: (any CacheJournal)? = nil, shared: (any SharedCache)? = nil) {
         self.limits = limits
+        self.journal = journal
+        self.shared = shared
         state = NIOLockedValueBox(State(store: SieveStore(maxEntries: limits.maxEntries, maxCost: limits.maxBytes)))
+        journal?.open(for: self)
     }
 
     package var statistics: CacheStatistics {
@@ -64,11 +56,27 @@ package final class EmbeddingCache: Sendable {
 
     /// Keeps a vector, evicting others when there is no room.
     package func store(_ value: CachedEmbedding, for key: EmbeddingKey) {
-        state.withLockedValue { $0.insert(value, for: key) }
+        state.withLockedValue { state in
+            guard let evicted = state.insert(value, for: key) else { return }
+            // Under the lock, so that the journal learns of changes in their order; it only takes them down.
+            journal?.record(inserted: (key, value), removed: evicted)
+        }
     }
 
-    /// Forgets all vectors; the statistics go on.
-    package func removeAll() {
-        state.withLockedValue { $0.store.removeAll() }
+    /// Keeps what a journal has kept: nothing that is there already, and nothing that the journal would have to be told.
+    package func restore(_ value: CachedEmbedding, for key: EmbeddingKey) {
+        state.withLockedValue { state in
+            guard !state.store.contains(key), let evicted = state.insert(value, for: key), !evicted.isEmpty else { return }
+            journal?.record(inserted: nil, removed: evicted)
+        }
+    }
+
+    /// Waits until what the journal had kept is there.
+    package func waitUntilRestored() async { await journal?.waitUntilRestored() }
+
+    /// Writes down what is not yet, and lets go of files and connections.
+    package func close() async {
+        await journal?.close()
+        await shared?.close()
     }
 }

@@ -12,8 +12,17 @@ package struct EmbeddingKey: Sendable, Hashable {
     /// The digest, for stores outside the process.
     package var bytes: [UInt8] { withUnsafeBytes(of: words) { Array($0) } }
 
+    package static let byteCount = 32
+
     init(_ digest: SHA256Digest) {
         words = digest.withUnsafeBytes { $0.loadUnaligned(as: SIMD4<UInt64>.self) }
+    }
+
+    /// The key that ``bytes`` gave; nil for another number of bytes.
+    package init?(bytes: some Sequence<UInt8>) {
+        let bytes = Array(bytes)
+        guard bytes.count == Self.byteCount else { return nil }
+        words = bytes.withUnsafeBytes { $0.loadUnaligned(as: SIMD4<UInt64>.self) }
     }
 
     package func hash(into hasher: inout Hasher) {
@@ -23,19 +32,20 @@ package struct EmbeddingKey: Sendable, Hashable {
 }
 
 /// Everything but the text that a vector depends on. The number of dimensions does not belong to it: shorter vectors are cut from the whole
-/// one (``CachedEmbedding/vector(dimensions:)``).
+/// one.
 package struct EmbeddingScope: Sendable {
     private let digest: SHA256
 
     /// - Parameters:
     ///   - weights: digest of the checkpoint's weights, so that a reload of the same file keeps what was cached.
+    ///   - files: digest of the files that say how they are used: tokenizer, prompts, pooling.
     ///   - truncation: how over-long texts were treated and at how many tokens, in whatever spelling is the same for the same treatment.
     ///   - owner: whose entries these are, where one client must not learn by time what another asked for; empty when all share.
-    package init(model: String, weights: String, precision: Precision, truncation: String, owner: String = "") {
+    package init(model: String, weights: String, files: String, precision: Precision, truncation: String, owner: String = "") {
         var digest = SHA256()
         digest.update(data: Array("apus embedding 1".utf8))
         // With its length before it no part can pass for another's end.
-        for part in [model, weights, precision.rawValue, truncation, owner] { Self.add(Array(part.utf8), to: &digest) }
+        for part in [model, weights, files, precision.rawValue, truncation, owner] { Self.add(Array(part.utf8), to: &digest) }
         self.digest = digest
     }
 

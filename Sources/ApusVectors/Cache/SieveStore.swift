@@ -38,15 +38,18 @@ struct SieveStore<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         return slots[place]?.value
     }
 
-    /// Stores the value in the place of the key's former one and returns how many others were evicted for it; nil when it is too large to be
+    /// Whether there is an entry; asking counts for nothing.
+    func contains(_ key: Key) -> Bool { index[key] != nil }
+
+    /// Stores the value in the place of the key's former one and returns the keys that were evicted for it; nil when it is too large to be
     /// stored at all.
-    mutating func insert(_ value: Value, for key: Key, cost: Int) -> Int? {
+    mutating func insert(_ value: Value, for key: Key, cost: Int) -> [Key]? {
         remove(key)
         guard cost <= maxCost, maxEntries > 0 else { return nil }
-        var evicted = 0
+        var evicted: [Key] = []
         while count >= maxEntries || self.cost > maxCost - cost {
-            evict()
-            evicted += 1
+            guard let gone = evict() else { break }
+            evicted.append(gone)
         }
         let slot = Slot(key: key, value: value, cost: cost, older: newest, newer: Self.none)
         let place: Int
@@ -64,19 +67,17 @@ struct SieveStore<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         return evicted
     }
 
-    mutating func removeAll() {
-        self = SieveStore(maxEntries: maxEntries, maxCost: maxCost)
-    }
-
-    private mutating func evict() {
+    private mutating func evict() -> Key? {
+        guard oldest != Self.none else { return nil }
         var place = hand != Self.none ? hand : oldest
         while let slot = slots[place], slot.isVisited {
             slots[place]?.isVisited = false
             place = slot.newer != Self.none ? slot.newer : oldest
         }
-        guard let slot = slots[place] else { return }
+        guard let slot = slots[place] else { return nil }
         hand = place
         remove(slot.key)
+        return slot.key
     }
 
     private mutating func remove(_ key: Key) {
