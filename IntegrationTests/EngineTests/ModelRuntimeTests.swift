@@ -48,6 +48,37 @@ import Testing
         #expect(runtime.names == ["broken", "pictures"])
     }
 
+    @Test func scoringModelsServeBesideEmbeddersUnderNamesOfTheirOwn() async throws {
+        let runtime = try runtime()
+        let (rank, classify) = (try #require(TinyClassifier.rerankers.first), try #require(TinyClassifier.classifiers.first))
+        let reranker = try await runtime.loadReranker("ranks", model: rank.directory, precision: .fp32, weight: 2)
+        let classifier = try await runtime.loadClassifier("labels", model: classify.directory, precision: .fp32)
+        try await runtime.loadEmbedder("texts", precision: .fp32)
+        #expect(runtime.names == ["labels", "ranks", "texts"])
+        #expect(reranker.model == "ranks" && classifier.model == "labels" && reranker.devices == classifier.devices)
+        let (pairs, texts) = (try rank.golden(), try classify.golden())
+        async let vector = runtime.embedder("texts").embed("A swift sleeps on the wing.")
+        for (pair, logits) in zip(pairs.pairs, pairs.pairLogits) {
+            let answer = try #require(try await runtime.reranker("ranks").rank(pair.0, [pair.1]).first)
+            #expect(abs(answer.logit - logits[0]) <= 1e-5)
+        }
+        for (answer, logits) in zip(try await runtime.classifier("labels").classify(texts.texts), texts.textLogits) {
+            #expect(zip(answer.logits, logits).allSatisfy { abs($0 - $1) <= 1e-5 } && answer.logits.count == logits.count)
+        }
+        #expect(try await vector.count == 384)
+
+        let refused = { (code: ApusError.Code) in { (error: any Error) in (error as? ApusError)?.code == code } }
+        #expect(throws: ApusError.self) { try runtime.model("ranks") }
+        #expect { try runtime.classifier("ranks") } throws: { refused(.invalidValue)($0) && "\($0)".contains("a reranker") }
+        #expect { try runtime.reranker("texts") } throws: { refused(.invalidValue)($0) && "\($0)".contains("a text encoder") }
+        await #expect { try await runtime.loadReranker("other", model: classify.directory) } throws: { refused(.unsupportedTask)($0) }
+        await #expect { try await runtime.loadClassifier("labels", model: classify.directory) } throws: { refused(.invalidValue)($0) }
+        try await runtime.unload("ranks")
+        #expect(runtime.names == ["labels", "texts"])
+        await #expect { try await reranker.rank("q", ["d"]) } throws: { refused(.modelUnloaded)($0) }
+        #expect { try runtime.reranker("ranks") } throws: { refused(.modelNotFound)($0) }
+    }
+
     @Test func unloadingLosesNothingThatWasAccepted() async throws {
         let runtime = try runtime()
         let model = try await runtime.load("pictures", path: Pictures.path("model.onnx"), batching: .dynamic(maxBatchSize: 2))

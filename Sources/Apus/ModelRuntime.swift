@@ -19,13 +19,26 @@ public final class ModelRuntime: Sendable {
         case loading
         case model(Model)
         case embedder(Embedder)
+        case reranker(Reranker)
+        case classifier(Classifier)
         /// It takes nothing more and finishes what it took.
         case unloading
 
         var isReady: Bool {
             switch self {
-            case .model, .embedder: true
+            case .model, .embedder, .reranker, .classifier: true
             case .loading, .unloading: false
+            }
+        }
+
+        /// What it is, and how it is asked for.
+        var words: String {
+            switch self {
+            case .model: "a model of tensors: ask model(_:) for it"
+            case .embedder: "a text encoder: ask embedder(_:) for it"
+            case .reranker: "a reranker: ask reranker(_:) for it"
+            case .classifier: "a classifier: ask classifier(_:) for it"
+            case .loading, .unloading: "not ready"
             }
         }
     }
@@ -88,8 +101,44 @@ public final class ModelRuntime: Sendable {
         return embedder
     }
 
+    /// Loads a cross-encoder that ranks documents under `name`, beside the other models.
+    ///
+    /// - Parameter model: The path of a model directory, or the name of an installed model.
+    /// - Throws: what ``Reranker/load(_:precision:precisionFloor:batching:installation:execution:)`` throws, and `invalid_value` as
+    ///   ``load(_:path:weight:batching:)`` does.
+    @discardableResult
+    public func loadReranker(
+        _ name: String, model: String, precision: Precision = .auto, precisionFloor: Double? = nil, weight: Double = 1,
+        batching: Batching = .dynamic()
+    ) async throws(ApusError) -> Reranker {
+        let (policy, request) = (try batching.policy(), try PrecisionRequest(precision, checkedFloor: precisionFloor))
+        let reranker = try await take(name, weight) { () async throws(ApusError) in
+            Reranker(try await ScoringModel(model, for: .rerank, request, policy, in: self.owner, name: name, weight: weight))
+        }
+        put(name, .reranker(reranker))
+        return reranker
+    }
+
+    /// Loads a sequence classifier under `name`, beside the other models.
+    ///
+    /// - Parameter model: The path of a model directory, or the name of an installed model.
+    /// - Throws: what ``Classifier/load(_:precision:precisionFloor:batching:installation:execution:)`` throws, and `invalid_value` as
+    ///   ``load(_:path:weight:batching:)`` does.
+    @discardableResult
+    public func loadClassifier(
+        _ name: String, model: String, precision: Precision = .auto, precisionFloor: Double? = nil, weight: Double = 1,
+        batching: Batching = .dynamic()
+    ) async throws(ApusError) -> Classifier {
+        let (policy, request) = (try batching.policy(), try PrecisionRequest(precision, checkedFloor: precisionFloor))
+        let classifier = try await take(name, weight) { () async throws(ApusError) in
+            Classifier(try await ScoringModel(model, for: .classify, request, policy, in: self.owner, name: name, weight: weight))
+        }
+        put(name, .classifier(classifier))
+        return classifier
+    }
+
     /// Takes a model out of service: what it had accepted is answered, what comes is refused with `model_unloaded`, and when this returns its memory
-    /// has gone back to the system, except for what somebody who still holds the ``Model`` or ``Embedder`` keeps. Throws `model_not_found`, and
+    /// has gone back to the system, except for what somebody who still holds the ``Model``, ``Embedder`` or ``Scorer`` keeps. Throws `model_not_found`, and
     /// `model_unloaded` while somebody else unloads it.
     public func unload(_ name: String) async throws(ApusError) {
         try beginUnloading(name)
@@ -102,20 +151,36 @@ public final class ModelRuntime: Sendable {
         put(name, nil)
     }
 
-    /// The model of that name. Throws `model_not_found`, and `invalid_value` for a text encoder.
+    /// The model of that name. Throws `model_not_found`, and `invalid_value` for one that is asked with texts.
     public func model(_ name: String) throws(ApusError) -> Model {
-        guard case .model(let model) = try loaded(name) else {
-            throw ApusError(.invalidValue, "'\(name)' is a text encoder: ask embedder(_:) for it", place: name)
-        }
+        let loaded = try loaded(name)
+        guard case .model(let model) = loaded else { throw Self.another(name, loaded) }
         return model
     }
 
     /// The text encoder of that name. Throws `model_not_found`, and `invalid_value` for another kind of model.
     public func embedder(_ name: String) throws(ApusError) -> Embedder {
-        guard case .embedder(let embedder) = try loaded(name) else {
-            throw ApusError(.invalidValue, "'\(name)' is no text encoder: ask model(_:) for it", place: name)
-        }
+        let loaded = try loaded(name)
+        guard case .embedder(let embedder) = loaded else { throw Self.another(name, loaded) }
         return embedder
+    }
+
+    /// The reranker of that name. Throws `model_not_found`, and `invalid_value` for another kind of model.
+    public func reranker(_ name: String) throws(ApusError) -> Reranker {
+        let loaded = try loaded(name)
+        guard case .reranker(let reranker) = loaded else { throw Self.another(name, loaded) }
+        return reranker
+    }
+
+    /// The classifier of that name. Throws `model_not_found`, and `invalid_value` for another kind of model.
+    public func classifier(_ name: String) throws(ApusError) -> Classifier {
+        let loaded = try loaded(name)
+        guard case .classifier(let classifier) = loaded else { throw Self.another(name, loaded) }
+        return classifier
+    }
+
+    private static func another(_ name: String, _ loaded: Loaded) -> ApusError {
+        ApusError(.invalidValue, "'\(name)' is \(loaded.words)", place: name)
     }
 
     /// Runs one item through a model: see ``Model/execute(_:priority:deadline:)``. Throws `model_not_found`, too.
@@ -170,10 +235,9 @@ public final class ModelRuntime: Sendable {
 
     private func loaded(_ name: String) throws(ApusError) -> Loaded {
         switch models.withLockedValue({ $0[Array(name.utf8)] }) {
-        case .model(let model): return .model(model)
-        case .embedder(let embedder): return .embedder(embedder)
+        case .some(let loaded) where loaded.isReady: return loaded
         case .unloading: throw .unloaded(name)
-        case .loading, nil:
+        default:
             let known = names
             throw ApusError(
                 .modelNotFound, "no model of the name '\(name)' is loaded",

@@ -11,20 +11,8 @@ public import ApusTensor
 /// ```
 ///
 /// One reranker serves any number of tasks at once; what they ask at the same moment shares batches.
-public final class Reranker: Sendable {
-    /// The name of the model.
-    public var model: String { scoring.ready.name }
-    /// Tokens of the longest pair that is not cut, special tokens included.
-    public var maxTokens: Int { scoring.ready.embedder.maxTokens }
-    /// What the model really runs in; on the first device where they differ.
-    public var precision: Precision { scoring.ready.precision }
-    /// How near the logits are to plain fp32 where the model runs now, 1 for the same: 1 − ‖error‖² / (2 s²) for the worst of some built-in
-    /// texts, s² being the variance of the logits. nil while it runs nowhere.
-    public var agreementWithFP32: Double? { scoring.ready.lowestCosine }
-    /// Where it runs now. Empty while a device that failed is being replaced.
-    public var devices: [DeviceID] { scoring.ready.devices }
-
-    private let scoring: ScoringModel
+public final class Reranker: Scorer {
+    public let scoring: ScoringModel
 
     /// Loads a reranker and proves it against its known answer.
     ///
@@ -41,10 +29,10 @@ public final class Reranker: Sendable {
         _ model: String, precision: Precision = .auto, precisionFloor: Double? = nil, batching: Batching = .dynamic(),
         installation: Installation = Installation(), execution: Execution = .inProcess
     ) async throws(ApusError) -> Reranker {
-        Reranker(scoring: try await ScoringModel.load(.rerank, model, precision, precisionFloor, batching, installation, execution))
+        Reranker(try await ScoringModel.load(model, for: .rerank, precision, floor: precisionFloor, batching, installation, execution))
     }
 
-    private init(scoring: ScoringModel) {
+    init(_ scoring: ScoringModel) {
         self.scoring = scoring
     }
 
