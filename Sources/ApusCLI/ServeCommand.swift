@@ -54,6 +54,9 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(help: "Compute every text, also those that were embedded before.")
     var noCache = false
 
+    @Option(help: "The folder with collections. (default: apus in the XDG data folder)")
+    var data: String?
+
     @Flag(help: "Compute in this process instead of one worker process for each device.")
     var inProcess = false
 
@@ -84,6 +87,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let devices { options.append(ConfigurationOption("--devices", sets: "devices.list", to: [devices])) }
         if inProcess { options.append(ConfigurationOption("--in-process", sets: "devices.in_process", to: ["true"])) }
         if noCache { options.append(ConfigurationOption("--no-cache", sets: "cache.enabled", to: ["false"])) }
+        if let data { options.append(ConfigurationOption("--data", sets: "data_dir", to: [data])) }
         return options + parallel.options
     }
 
@@ -111,12 +115,14 @@ struct ServeCommand: AsyncParsableCommand {
         let sampling = try setup.sampling(of: room)
         let catalog = LoadedModels(setup.models, assignments: setup.planned.assignments, room: room, clients: settings.access.clients, cachePerKey: settings.configuration.cache.isPerKey,
             logger: logger)
+        let collections = settings.collections(environment: ProcessInfo.processInfo.environment)
         let server = HTTPServer(
             configuration: settings.http,
             service: InferenceService(
                 catalog: catalog,
                 devices: ServedDevices(
                     fleet: room.fleet, memory: room.memory, models: catalog, cache: cache, chaos: chaos, directory: FileManager.default.currentDirectoryPath),
+                collections: collections,
                 limits: settings.limits,
                 access: settings.access),
             limits: settings.limits,
@@ -144,6 +150,7 @@ struct ServeCommand: AsyncParsableCommand {
             group.cancelAll()
             // Whoever still loads waits for devices, and is told that there are none.
             sampling.stop()
+            await collections.close()
             await room.shutdown()
             if let failure { throw failure }
         }

@@ -151,6 +151,8 @@ package struct Configuration: Sendable, Equatable {
     package var limits = Limits()
     package var batching = Batching()
     package var cache = Cache()
+    /// The folder with collections; nil for that of the system.
+    package var dataDirectory: String?
     package var parallel = Parallel()
     package var platformParallel = PlatformParallel()
     package var accelerators = Accelerators()

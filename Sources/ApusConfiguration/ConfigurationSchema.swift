@@ -2,7 +2,7 @@ import ApusTensor
 
 /// Every setting there is. Reading, checking, suggestions and documentation all go by this list.
 package enum ConfigurationSchema {
-    package static let keys: [ConfigurationKey] = server + auth + limits + batching + cache + models + devices + parallel + accelerators + others + environment
+    package static let keys: [ConfigurationKey] = server + auth + limits + batching + cache + data + models + devices + parallel + accelerators + others + environment
 
     private static let server: [ConfigurationKey] = [
         .text("server.host", "APUS_HOST", does: "Host name or address to listen on") { $0.server.host = $1 },

@@ -18,6 +18,16 @@ struct RequestRouter: Sendable {
     let maxInputs: Int
     let metricsSource: MetricsSource
     let logger: Logger
+    /// The answer of `/openapi.json`.
+    private let openAPI: [UInt8]
+
+    init(service: InferenceService, maxInputs: Int, metricsSource: @escaping MetricsSource, logger: Logger) {
+        self.service = service
+        self.maxInputs = maxInputs
+        self.metricsSource = metricsSource
+        self.logger = logger
+        openAPI = OpenAPI.Document(maxInputs: maxInputs, collections: service.collectionLimits, wantsKey: !service.access.isOpen).bytes
+    }
 
     /// Lets nobody on without a key, whether or not there is anything where they ask, and nobody where their key does not reach. Turns away
     /// who would only be told to come back later.
@@ -48,7 +58,7 @@ struct RequestRouter: Sendable {
     }
 
     private func caller(of head: HTTPRequestHead, on route: Route) throws(ApusError) -> Caller {
-        guard let scopes = route.scopes else { return .anyone }
+        guard let scopes = route.scopes(head.method) else { return .anyone }
         let caller = try service.access.caller(presenting: head.headers.bearerKey)
         try caller.require(anyOf: scopes)
         return caller
@@ -66,7 +76,7 @@ struct RequestRouter: Sendable {
             let target = try RequestTarget(request.head.uri)
             let found = try find(target)
             route = found.route
-            reply = try await answer(request, on: found, arrival: arrival)
+            reply = try await answer(request, on: found, at: target, arrival: arrival)
         } catch {
             failure = error
             reply = HTTPReply(error, headers: allow(route, error))
@@ -99,7 +109,8 @@ struct RequestRouter: Sendable {
     }
 
     private enum Found {
-        case embeddings, rerank, classify, similarity, models, model(String), loadModel(String), unloadModel(String), devices(DevicesRoute.Target), live, ready, metrics
+        case embeddings, rerank, classify, similarity, models, model(String), loadModel(String), unloadModel(String)
+        case devices(DevicesRoute.Target), collections(CollectionsRoute.Target), live, ready, metrics, openAPI
 
         var route: Route {
             switch self {
@@ -112,9 +123,11 @@ struct RequestRouter: Sendable {
             case .loadModel: .modelLoad
             case .unloadModel: .modelUnload
             case .devices(let target): target.route
+            case .collections(let target): target.route
             case .live: .live
             case .ready: .ready
             case .metrics: .metrics
+            case .openAPI: .openAPI
             }
         }
     }
@@ -129,11 +142,15 @@ struct RequestRouter: Sendable {
         case ["health", "live"]: return .live
         case ["health", "ready"]: return .ready
         case ["metrics"]: return .metrics
+        case ["openapi.json"]: return .openAPI
         default: break
         }
         if target.segments.prefix(2) == ["v1", "models"], let found = Self.model(target.segments.dropFirst(2)) { return found }
         if target.segments.prefix(2) == ["v1", "devices"], let found = DevicesRoute.Target(target.segments.dropFirst(2)) {
             return .devices(found)
+        }
+        if target.segments.prefix(2) == ["v1", "collections"], let found = CollectionsRoute.Target(target.segments.dropFirst(2)) {
+            return .collections(found)
         }
         throw ApusError(.notFound, "there is nothing at \(ClientText.quoted("/" + target.segments.joined(separator: "/")))")
     }
@@ -151,17 +168,17 @@ struct RequestRouter: Sendable {
 
     private func allow(_ route: Route, _ error: ApusError) -> [(String, String)] {
         guard error.code == .methodNotAllowed else { return [] }
-        return [("allow", route.isRead ? "GET, HEAD" : "POST")]
+        return [("allow", route.allowed)]
     }
 
     private func answer(
         _ request: HTTPRequest,
         on found: Found,
+        at target: RequestTarget,
         arrival: ContinuousClock.Instant
     ) async throws(ApusError) -> HTTPReply {
         let method = request.head.method
-        let fits = found.route.isRead ? method == .GET || method == .HEAD : method == .POST
-        guard fits else {
+        guard found.route.answers(method) else {
             throw ApusError(.methodNotAllowed, "\(ClientText.quoted(method.rawValue)) is not a method of this path")
         }
         switch found {
@@ -185,8 +202,12 @@ struct RequestRouter: Sendable {
             return Self.told(try await service.loadModel(id))
         case .unloadModel(let id):
             return Self.told(try await service.unloadModel(id))
+        case .openAPI:
+            return .json(openAPI)
         case .devices(let target):
             return try await DevicesRoute(service: service).answer(request, on: target)
+        case .collections(let found):
+            return try await CollectionsRoute(service: service, maxInputs: maxInputs).answer(request, on: found, at: target, arrival: arrival)
         case .embeddings:
             return try await EmbeddingsRoute(service: service, maxInputs: maxInputs).answer(request, arrival: arrival)
         case .rerank:
@@ -203,7 +224,8 @@ struct RequestRouter: Sendable {
     }
 
     private func note(_ failure: ApusError?, route: Route, status: Int, requestID: String, duration: Duration) {
-        let level: Logger.Level = failure != nil && (status == 500 || status == 504) ? .error : .debug
+        let isOurs = status == 500 || status == 504 || failure?.code == .storeCorrupt || failure?.code == .storeUnavailable
+        let level: Logger.Level = failure != nil && isOurs ? .error : .debug
         guard logger.logLevel <= level else { return }
         var metadata: Logger.Metadata = [
             "request_id": "\(requestID)", "route": "\(route.rawValue)", "status": "\(status)", "duration": "\(duration)",
@@ -213,39 +235,6 @@ struct RequestRouter: Sendable {
             logger.log(level: level, "request failed", error: failure, metadata: metadata)
         } else {
             logger.log(level: level, "request answered", metadata: metadata)
-        }
-    }
-}
-
-extension ServiceMetrics.Route {
-    /// Whether it tells something and changes nothing.
-    fileprivate var isRead: Bool {
-        switch self {
-        case .embeddings, .rerank, .classify, .similarity: false
-        case .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache, .modelLoad, .modelUnload: false
-        case .models, .model, .devices, .device, .live, .ready, .metrics, .unknown: true
-        }
-    }
-
-    /// What the model that it asks must be made for; nil for those that ask none.
-    fileprivate var task: ModelDescription.Task? {
-        switch self {
-        case .embeddings, .similarity: .embedding
-        case .rerank: .rerank
-        case .classify: .classify
-        default: nil
-        }
-    }
-
-    /// Of these a key must have one. Nil for what everyone may ask.
-    fileprivate var scopes: Set<AccessKey.Scope>? {
-        switch self {
-        case .live: nil
-        case .embeddings, .rerank, .classify, .similarity: [.infer]
-        case .models, .model: [.infer, .admin]
-        case .devices, .device, .metrics: [.metrics, .admin]
-        case .deviceProbe, .deviceClearCache, .deviceProfile, .devicesClearCache, .modelLoad, .modelUnload: [.admin]
-        case .ready, .unknown: Set(AccessKey.Scope.allCases)
         }
     }
 }

@@ -1,11 +1,13 @@
 import ApusErrors
 
-/// The path of a request target, split at its slashes and percent-decoded (RFC 3986 section 2.1).
-struct RequestTarget: Equatable {
+/// The path of a request target, split at its slashes and percent-decoded (RFC 3986 section 2.1), and its query.
+struct RequestTarget {
     /// Decoded; a decoded slash is part of its segment.
     let segments: [String]
+    /// What follows the question mark, as it is: most routes do not look at it.
+    private let rawQuery: String
 
-    /// - Parameter target: origin form (`/a/b?c`) or absolute form (`http://host/a/b`); the query is not looked at.
+    /// - Parameter target: origin form (`/a/b?c`) or absolute form (`http://host/a/b`).
     /// - Throws: `.invalidRequest` for another form, a bad escape, an encoded NUL, or bytes that decode to no UTF-8.
     init(_ target: String) throws(ApusError) {
         var path = target.utf8[...]
@@ -15,7 +17,10 @@ struct RequestTarget: Equatable {
             }
             path = authority.drop { $0 != UInt8(ascii: "/") }
         }
-        path = path.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        path = path.prefix { $0 != UInt8(ascii: "#") }
+        let query = path.drop { $0 != UInt8(ascii: "?") }
+        rawQuery = String(decoding: query.dropFirst(), as: UTF8.self)
+        path = path.prefix(path.count - query.count)
         var segments: [String] = []
         for raw in path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false) {
             segments.append(try Self.decoded(raw))
@@ -30,7 +35,11 @@ struct RequestTarget: Equatable {
         return nil
     }
 
-    private static func decoded(_ raw: Substring.UTF8View) throws(ApusError) -> String {
+    /// - Throws: as ``QueryParameters/init(_:)`` does.
+    func query() throws(ApusError) -> QueryParameters { try QueryParameters(rawQuery) }
+
+    /// - Throws: `.invalidRequest`.
+    static func decoded(_ raw: Substring.UTF8View) throws(ApusError) -> String {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(raw.count)
         var rest = raw

@@ -14,7 +14,7 @@ package enum MetricCatalog {
     package static let tokenBuckets: [Double] = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 
     package static let all: [MetricDescriptor] =
-        service + embeddings + cache + recovery + devices + fleet + plans + accelerators + process + observability
+        service + collections + embeddings + cache + recovery + devices + fleet + plans + accelerators + process + observability
 
     /// Emitted by ApusService.
     static let service: [MetricDescriptor] = [

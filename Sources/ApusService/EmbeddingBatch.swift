@@ -23,12 +23,12 @@ package struct EmbeddingBatch: Sendable {
 /// How one vector came to be.
 package struct EmbeddingProvenance: Sendable {
     /// Whether the intended device and precision served the input.
-    package enum Fallback: String, Sendable {
+    package enum Fallback: String, Sendable, CaseIterable {
         case none, temporary, permanent
     }
 
     /// Whether the vector was computed or remembered.
-    package enum Cache: String, Sendable {
+    package enum Cache: String, Sendable, CaseIterable {
         case hit, miss
     }
 

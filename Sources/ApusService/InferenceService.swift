@@ -10,23 +10,31 @@ package final class InferenceService: Sendable {
     private let models: ModelsOperation
     private let health: HealthOperation
     private let devices: DevicesOperation?
+    let collections: CollectionRun?
+    package let collectionLimits: CollectionLimits
     private let draining = Atomic<Bool>(false)
 
     /// - Parameters:
     ///   - devices: nil for a service whose operator sees no devices; the operations on them then throw `.notFound`.
+    ///   - collections: nil for a service that keeps none.
     ///   - access: the keys that let clients in, and what each may use.
     ///   - now: the clock that the keys' limits go by.
     package init(
         catalog: any ModelCatalog,
         devices: (any DeviceCatalog)? = nil,
+        collections: (any CollectionSource)? = nil,
         limits: ServiceLimits = .standard,
+        collectionLimits: CollectionLimits = .standard,
         metrics: ServiceMetrics = ServiceMetrics(),
         access: AccessControl = .open,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         self.metrics = metrics
         self.access = access
-        runs = ModelRun(catalog: catalog, limits: limits, metrics: metrics, limiter: KeyLimiter(access, now: now))
+        let runs = ModelRun(catalog: catalog, limits: limits, metrics: metrics, limiter: KeyLimiter(access, now: now))
+        self.runs = runs
+        self.collectionLimits = collectionLimits
+        self.collections = collections.map { CollectionRun($0, runs: runs, limits: collectionLimits, metrics: metrics.collections) }
         models = ModelsOperation(catalog: catalog)
         health = HealthOperation(catalog: catalog, devices: devices)
         self.devices = devices.map(DevicesOperation.init)
@@ -81,7 +89,7 @@ package final class InferenceService: Sendable {
         return Self.capped(options, caller)
     }
 
-    private func telling<Reply>(_ body: () async throws -> Reply) async throws(ApusError) -> Reply {
+    func telling<Reply>(_ body: () async throws -> Reply) async throws(ApusError) -> Reply {
         do {
             return try await body()
         } catch {
@@ -89,7 +97,7 @@ package final class InferenceService: Sendable {
         }
     }
 
-    private static func capped(_ options: EmbeddingOptions, _ caller: Caller) -> EmbeddingOptions {
+    static func capped(_ options: EmbeddingOptions, _ caller: Caller) -> EmbeddingOptions {
         var options = options
         options.client = caller.client
         options.priority = options.priority.capped(at: caller.highestPriority)

@@ -48,7 +48,7 @@ package enum CatalogEntry: Sendable {
 
 /// Whether one model on one device gives its known answer.
 package struct ModelReadiness: Sendable, Equatable {
-    package enum State: String, Sendable {
+    package enum State: String, Sendable, CaseIterable {
         case loading, ready, failed
         /// The device does not serve now: it is being replaced, or is given up. The detail says why.
         case away

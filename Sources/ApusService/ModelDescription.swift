@@ -1,7 +1,7 @@
 /// What a client is told about a model.
 package struct ModelDescription: Sendable, Equatable {
     /// What a model is for, spelled as on the wire.
-    package enum Task: String, Sendable {
+    package enum Task: String, Sendable, CaseIterable {
         case embedding, rerank, classify, generate
     }
 

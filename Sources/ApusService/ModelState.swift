@@ -1,7 +1,7 @@
 /// Where a model stands between named and in service.
 package struct ModelState: Sendable, Equatable {
     /// Spelled as on the wire.
-    package enum Standing: String, Sendable {
+    package enum Standing: String, Sendable, CaseIterable {
         case loading, ready, unloading, unloaded
     }
 

@@ -21,12 +21,21 @@ package struct ServiceMetrics: Sendable {
         case deviceClearCache = "/v1/devices/{id}/clear_cache"
         case deviceProfile = "/v1/devices/{id}/profile"
         case devicesClearCache = "/v1/devices/clear_cache"
+        case collections = "/v1/collections"
+        case collection = "/v1/collections/{name}"
+        case documents = "/v1/collections/{name}/documents"
+        case document = "/v1/collections/{name}/documents/{id}"
+        case documentsDelete = "/v1/collections/{name}/delete"
+        case collectionSearch = "/v1/collections/{name}/search"
+        case collectionCompact = "/v1/collections/{name}/compact"
         case live = "/health/live"
         case ready = "/health/ready"
         case metrics = "/metrics"
+        case openAPI = "/openapi.json"
         case unknown = "unknown"
     }
 
+    package let collections: CollectionMetrics
     private let factory: any MetricsFactory
     private let inFlight: Meter
     private let durations: [Route: Metrics.Timer]
@@ -34,6 +43,7 @@ package struct ServiceMetrics: Sendable {
 
     package init(_ factory: any MetricsFactory = MetricsSystem.factory) {
         self.factory = factory
+        collections = CollectionMetrics(factory)
         inFlight = Meter(label: "apus_in_flight_requests", dimensions: [], factory: factory)
         var durations: [Route: Metrics.Timer] = [:]
         var successes: [Route: Counter] = [:]

@@ -22,6 +22,7 @@ extension HTTPTests {
         /// A request for each route, right in every way but for the key.
         static func request(_ route: ServiceMetrics.Route, headers: [String]) -> [UInt8] {
             let path = route.rawValue.replacing("devices/{id}", with: "devices/cpu:0").replacing("{id}", with: "m")
+                .replacing("{name}", with: "notes")
             switch route {
             case .embeddings: return Wire.embed(#"{"model":"m","input":"good"}"#, headers: headers)
             case .rerank: return Self.post(path, #"{"model":"reranker","query":"q","documents":["d"]}"#, headers)
@@ -30,7 +31,11 @@ extension HTTPTests {
             case .modelLoad, .modelUnload, .deviceProbe, .deviceClearCache, .devicesClearCache:
                 return Wire.request("POST \(path) HTTP/1.1", headers: ["Content-Length: 0"] + headers)
             case .deviceProfile: return Self.post(path, #"{"steps":1}"#, headers)
-            case .models, .model, .devices, .device, .live, .ready, .metrics: return Wire.get(path, headers: headers)
+            case .documentsDelete: return Self.post(path, #"{"ids":["x"]}"#, headers)
+            case .collectionSearch: return Self.post(path, #"{"query":"good"}"#, headers)
+            case .collectionCompact: return Self.post(path, "{}", headers)
+            case .models, .model, .devices, .device, .live, .ready, .metrics, .openAPI, .collections, .collection, .documents, .document:
+                return Wire.get(path, headers: headers)
             case .unknown: return Wire.get("/nothing/here", headers: headers)
             }
         }
@@ -44,6 +49,38 @@ extension HTTPTests {
             let connection = try await server.connect()
             try await connection.send(request)
             return try await connection.response()
+        }
+
+        /// Makes the collection and the document that requests to every route speak of.
+        private func fill(_ server: TestServer) async throws {
+            let key = ["Authorization: Bearer key-infer"]
+            let made = try await server.ask(Wire.json("POST", "/v1/collections", #"{"name":"notes","model":"m"}"#, headers: key))
+            let body = #"{"documents":[{"id":"m","text":"good"}]}"#
+            let stored = try await server.ask(Wire.json("POST", "/v1/collections/notes/documents", body, headers: key))
+            #expect(made.status == 201 && stored.status == 200)
+        }
+
+        @Test("Only an administrator's key drops a collection; one for asking writes and deletes")
+        func dropping() async throws {
+            try await TestServer.run(access: try Self.access()) { server in
+                try await fill(server)
+                for key in ["infer", "metrics"] {
+                    let refused = try await server.ask(
+                        Wire.request("DELETE /v1/collections/notes HTTP/1.1", headers: ["Authorization: Bearer key-\(key)"]))
+                    #expect(refused.status == 403)
+                }
+                for key in ["admin", "metrics"] {
+                    let headers = ["Authorization: Bearer key-\(key)"]
+                    for target in ["/v1/collections", "/v1/collections/notes", "/v1/collections/notes/documents", "/v1/collections/notes/documents/m"] {
+                        #expect(try await server.ask(Wire.get(target, headers: headers)).status == 403)
+                    }
+                    #expect(try await server.ask(Wire.request("DELETE /v1/collections/notes/documents/m HTTP/1.1", headers: headers)).status == 403)
+                    #expect(try await server.ask(Wire.json("POST", "/v1/collections/notes/search", #"{"query":"x"}"#, headers: headers)).status == 403)
+                }
+                let gone = try await server.ask(
+                    Wire.request("DELETE /v1/collections/notes HTTP/1.1", headers: ["Authorization: Bearer key-admin"]))
+                #expect(gone.status == 200 && gone.text == #"{"object":"collection","name":"notes","deleted":true}"#)
+            }
         }
 
         @Test("Every route the router knows, and every path it does not, wants a key; only /health/live does not",
@@ -68,6 +105,7 @@ extension HTTPTests {
                     #expect(try response.error.type == "invalid_request_error", "\(headers)")
                     #expect(response["x-request-id"] != nil, "\(headers)")
                 }
+                try await fill(server)
                 // The scheme is the same in any case.
                 for scheme in ["Bearer", "bearer", "BEARER "] {
                     let response = try await answer(Self.request(route, headers: ["Authorization: \(scheme) key-all"]), from: server)
@@ -84,9 +122,11 @@ extension HTTPTests {
                 case .models, .model: [.infer, .admin]
                 case .devices, .device, .metrics: [.metrics, .admin]
                 case .modelLoad, .modelUnload, .deviceProbe, .deviceClearCache, .devicesClearCache, .deviceProfile: [.admin]
-                case .live, .ready, .unknown: [.infer, .admin, .metrics]
+                case .live, .ready, .openAPI, .unknown: [.infer, .admin, .metrics]
+                case .collections, .collection, .documents, .document, .documentsDelete, .collectionSearch, .collectionCompact: [.infer]
                 }
             try await TestServer.run(access: try Self.access()) { server in
+                try await fill(server)
                 for scope in AccessKey.Scope.allCases {
                     let response = try await answer(Self.request(route, headers: ["Authorization: Bearer key-\(scope.rawValue)"]), from: server)
                     if reaching.contains(scope) {

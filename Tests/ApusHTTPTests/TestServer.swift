@@ -14,6 +14,8 @@ struct TestServer: Sendable {
     static func run(
         catalog: ScriptedCatalog = ScriptedCatalog(),
         devices: ScriptedDevices? = ScriptedDevices(),
+        collections: (any CollectionSource)? = ScriptedSource(opened: .success(MemoryCollections())),
+        collectionLimits: CollectionLimits = .standard,
         limits: HTTPConfiguration.Limits = .init(),
         timeouts: HTTPConfiguration.Timeouts = .init(),
         access: AccessControl = .open,
@@ -21,7 +23,8 @@ struct TestServer: Sendable {
         _ body: @escaping @Sendable (TestServer) async throws -> Void
     ) async throws {
         let configuration = try HTTPConfiguration(port: 0, limits: limits, timeouts: timeouts)
-        let service = InferenceService(catalog: catalog, devices: devices, access: access)
+        let service = InferenceService(
+            catalog: catalog, devices: devices, collections: collections, collectionLimits: collectionLimits, access: access)
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let (ports, port) = AsyncStream<Int>.makeStream()
         let server = HTTPServer(
@@ -60,6 +63,13 @@ struct TestServer: Sendable {
         await group.triggerGracefulShutdown()
     }
 
+    /// Sends a request on a connection of its own.
+    func ask(_ request: [UInt8]) async throws -> RawResponse {
+        let connection = try await connect()
+        try await connection.send(request)
+        return try await connection.response()
+    }
+
     /// Sends a request that is right in every way, on a connection of its own or on `connection`, and expects its answer.
     func expectGoodAnswer(on connection: RawConnection? = nil, sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let used: RawConnection
@@ -87,6 +97,13 @@ enum Wire {
 
     static func get(_ target: String, headers: [String] = []) -> [UInt8] {
         request("GET \(target) HTTP/1.1", headers: headers)
+    }
+
+    /// A request with a JSON body.
+    static func json(_ method: String, _ target: String, _ body: String, headers: [String] = []) -> [UInt8] {
+        let bytes = Array(body.utf8)
+        return request(
+            "\(method) \(target) HTTP/1.1", headers: ["Content-Length: \(bytes.count)", "Content-Type: application/json"] + headers) + bytes
     }
 
     static func request(_ line: String, headers: [String] = []) -> [UInt8] {

@@ -39,8 +39,8 @@ struct IndexCommand: AsyncParsableCommand {
     @Option(help: "Tokens of a chunk. (default: 256, or what the model takes if that is less)")
     var chunkTokens: Int?
 
-    @Option(help: "Tokens that a chunk repeats of the one before.")
-    var chunkOverlap = 32
+    @Option(help: "Tokens that a chunk repeats of the one before. (default: 32, or a quarter of a chunk if that is less)")
+    var chunkOverlap: Int?
 
     @Option(help: "A new collection's metric: cosine, dot or l2.")
     var metric: VectorMetric?
@@ -65,7 +65,7 @@ struct IndexCommand: AsyncParsableCommand {
         }
         guard devices == nil || (model.segmentCount ?? 1) == 1 else { throw ValidationError("Give --devices or segments, not both.") }
         if let chunkTokens, chunkTokens < 8 { throw ValidationError("--chunk-tokens must be at least 8.") }
-        guard chunkOverlap >= 0 else { throw ValidationError("--chunk-overlap must not be negative.") }
+        if let chunkOverlap, chunkOverlap < 0 { throw ValidationError("--chunk-overlap must not be negative.") }
     }
 
     func run() async throws {
