@@ -8,7 +8,7 @@ struct ChunkSize: Sendable {
     let overlap: Int
 
     /// Throws `invalid_value` for chunks that the model would cut, and for an overlap of half of a chunk or more.
-    init(tokens: Int?, overlap: Int, of embedder: Embedder) throws(ApusError) {
+    init(tokens: Int?, overlap: Int?, of embedder: Embedder) throws(ApusError) {
         let special = embedder.tokenCount("")
         let most = max(1, embedder.maxTokens - special)
         let tokens = tokens ?? min(256, most)
@@ -16,7 +16,8 @@ struct ChunkSize: Sendable {
             throw ApusError(
                 .invalidValue, "\(tokens) tokens are more than the \(most) that '\(embedder.model)' takes of a text", place: "--chunk-tokens")
         }
-        guard overlap * 2 < tokens else {
+        let overlap = overlap ?? min(32, tokens / 4)
+        guard overlap < (tokens + 1) / 2 else {
             throw ApusError(.invalidValue, "an overlap of \(overlap) is half of a chunk of \(tokens) tokens or more", place: "--chunk-overlap")
         }
         (self.tokens, self.overlap) = (tokens, overlap)
