@@ -14,6 +14,14 @@ require_python() {
         || fail "$(python3 --version 2>&1) is too old; Python 3.9 or newer is needed"
 }
 
+# The package keeps collections in SQLite and is compiled against the system's. Without a C compiler to ask, Swift's own will tell.
+require_sqlite_headers() {
+    local compiler
+    compiler="$(command -v clang || command -v cc || command -v gcc)" || return 0
+    echo '#include <sqlite3.h>' | "$compiler" -E -x c - > /dev/null 2>&1 \
+        || fail "sqlite3.h was not found; install SQLite's headers (Debian, Ubuntu: apt-get install libsqlite3-dev)"
+}
+
 # Sets the array `pip`. Debian ships python3 without pip; a throw-away virtual environment has one where venv is whole.
 require_pip() {
     if python3 -m pip --version > /dev/null 2>&1; then
