@@ -115,8 +115,19 @@ struct CollectionsRoute {
     private static func listing(_ query: QueryParameters) throws(ApusError) -> DocumentListing {
         var listing = DocumentListing(after: try query["after"], parts: try parts(query))
         if let limit = try query.integer("limit") { listing.limit = limit }
-        if let filter = try query["filter"] { listing.filter = try MetadataFilter(parsing: Array(filter.utf8)) }
+        if let filter = try query["filter"] { listing.filter = try Self.filter(filter) }
         return listing
+    }
+
+    private static func filter(_ text: String) throws(ApusError) -> MetadataFilter {
+        do throws(ApusError) {
+            return try MetadataFilter(parsing: Array(text.utf8))
+        } catch {
+            var told = error
+            // Of what is no JSON the line and column are told, which are no part of a parameter's name.
+            told.place = error.place.map { String($0.prefix { $0 != "," }) }
+            throw told
+        }
     }
 
     private static func parts(_ query: QueryParameters) throws(ApusError) -> DocumentParts {

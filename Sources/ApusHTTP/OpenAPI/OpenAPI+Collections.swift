@@ -160,8 +160,9 @@ extension OpenAPI.Document {
     private static let name = OpenAPI.Parameter(
         name: "name", place: .path, about: "A collection's name", schema: .string(length: 1...CollectionName.maxLength, pattern: pattern),
         example: "notes")
-    private static let documentID = OpenAPI.Parameter(
-        name: "id", place: .path, about: "A document's id", schema: .string(length: 1...Document.maxIDBytes), example: "swifts")
+    /// Without control characters; the length is in bytes.
+    private static let id = Schema.string(length: 1...Document.maxIDBytes, pattern: "^[^\\u0000-\\u001F\\u007F-\\u009F]+$")
+    private static let documentID = OpenAPI.Parameter(name: "id", place: .path, about: "A document's id", schema: id, example: "swifts")
     private static let include = OpenAPI.Parameter(
         name: "include", place: .query, about: "What is wanted beside ids, parted by commas: text, metadata, vector",
         schema: .string(pattern: "^(text|metadata|vector)?(,(text|metadata|vector))*$"), example: "text,metadata")
@@ -198,7 +199,7 @@ extension OpenAPI.Document {
     var documentsRequest: OpenAPI.Schema {
         let document = Schema.object(
             [
-                "id": .string("Made from what the document holds where there is none", length: 1...Document.maxIDBytes),
+                "id": .both(Self.id, .remark("Made from what the document holds where there is none")),
                 "text": .string("At most 1 MiB of UTF-8", length: 1...Document.maxTextBytes), "metadata": .named(.metadata), "vector": vector,
             ], required: [], "A text, a vector or both: with a vector the text is kept and not embedded")
         return .object(
@@ -217,7 +218,7 @@ extension OpenAPI.Document {
 
     var deleteRequest: OpenAPI.Schema {
         .any(of: [
-            .object(["ids": .list(of: .string(length: 1...Document.maxIDBytes), from: 1, to: maxInputs)]),
+            .object(["ids": .list(of: Self.id, from: 1, to: maxInputs)]),
             .object(["filter": .named(.filter)], "An empty filter means every document"),
         ])
     }

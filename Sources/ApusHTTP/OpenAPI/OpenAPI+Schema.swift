@@ -14,8 +14,8 @@ extension OpenAPI {
             self.json = json
         }
 
-        /// Whatever JSON can spell.
-        static let anything = Schema([])
+        /// Whatever JSON can spell, with a word on it.
+        static func remark(_ about: String) -> Schema { Schema([described(about)]) }
 
         /// An object of whatever members.
         static func members(_ about: String) -> Schema { Schema([("type", "object"), ("description", .string(about))]) }
