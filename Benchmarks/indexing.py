@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""How fast a file is indexed, beside embedding alone; and what searches take while somebody writes.
+"""How fast a file is indexed, beside embedding alone; what searches take while somebody writes, and with filters.
 
-    indexing.py [--texts 60004] [--rounds 3] [--rows 20000] [--seconds 4] [--precision fp32] [--only index|search]
+    indexing.py [--texts 60004] [--rounds 3] [--rows 20000] [--seconds 4] [--filtered 200000] [--precision fp32] [--only index|search|filters]
 
 `apus index` and `apus embed --output` of the same file in turns, both whole programs; medians of the rounds are compared. Then one process
 searches a collection of 384 dimensions one query after the other, in turns with and without a task that replaces documents as fast as it
 can: the 99th percentile of each kind of turn.
+
+Filters are timed beside what SQLite takes to look into the JSON of every document, which the index of metadata saves.
 
 Targets: indexing >= 95 % of embedding; p99 of searches while writing <= 2 x idle.
 """
@@ -13,6 +15,7 @@ import argparse
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -73,23 +76,54 @@ def search_while_writing(options, folder):
     return figures
 
 
+# Each with what SQLite would be asked without an index.
+FILTERS = {
+    "": None,
+    '{"number":777}': "json_extract(m, '$.number') = 777",
+    '{"$and":[{"genre":"g3"},{"number":{"$lt":5000}}]}': "json_extract(m, '$.genre') = 'g3' AND json_extract(m, '$.number') < 5000",
+    '{"year":{"$gte":2010}}': "json_extract(m, '$.year') >= 2010",
+    '{"genre":{"$ne":"g3"}}': "json_extract(m, '$.genre') IS NOT 'g3'",
+}
+
+
+def filtered_search(options, folder):
+    started = time.monotonic()
+    measured = json_lines([BENCHMARK, "filters", folder, options.filtered, *FILTERS])
+    print(f"  {options.filtered} documents stored and searched in {time.monotonic() - started:.1f} s")
+    rows, figures = [], {}
+    with sqlite3.connect(f"file:{folder}/collections/filtered/documents.sqlite?mode=ro", uri=True) as database:
+        for (name, condition), search in zip(FILTERS.items(), measured):
+            scan = None
+            if condition:
+                started = time.monotonic()
+                database.execute(f"SELECT count(*) FROM (SELECT CAST(metadata AS TEXT) AS m FROM documents) WHERE {condition}").fetchone()
+                scan = 1000 * (time.monotonic() - started)
+            rows.append([name or "no filter", search["milliseconds"], scan if scan is not None else ""])
+            figures[name or "none"] = {"search_ms": search["milliseconds"], "json_scan_ms": scan}
+    table(f"searches over {options.filtered} x 64 with filters", ["filter", "search ms", "JSON of every document alone, ms"], rows)
+    return {"filters": figures}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=60_004)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--filtered", type=int, default=200_000)
     parser.add_argument("--precision", default="fp32")
-    parser.add_argument("--only", choices=["index", "search"])
+    parser.add_argument("--only", choices=["index", "search", "filters"])
     options = parser.parse_args()
     figures, bad = {}, False
     with tempfile.TemporaryDirectory(prefix="apus-indexing-") as folder:
-        if options.only != "search":
+        if options.only in (None, "index"):
             figures |= index_and_embed(options, folder)
             bad |= figures["share"] < 0.95
-        if options.only != "index":
+        if options.only in (None, "search"):
             figures |= search_while_writing(options, folder)
             bad |= figures["p99_ratio"] > 2
+        if options.only in (None, "filters"):
+            figures |= filtered_search(options, folder)
     report("indexing", figures)
     return 1 if bad else 0
 

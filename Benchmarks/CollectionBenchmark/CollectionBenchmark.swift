@@ -3,11 +3,12 @@ import ApusStores
 import ApusVectors
 import Foundation
 
-/// Collections in files, driven from outside: kill_index.py kills it while it writes, indexing.py has it searched while it writes.
+/// Collections in files, driven from outside: kill_index.py kills it while it writes, indexing.py has it searched while it writes and with filters.
 ///
 ///     CollectionBenchmark write FOLDER ROUND [DOCUMENTS]     writes until it is killed, and tells each operation before and after
 ///     CollectionBenchmark check FOLDER                       tells every document, its vector compared with what was written
 ///     CollectionBenchmark latency FOLDER ROWS SECONDS        how long searches take, idle and while another thread writes
+///     CollectionBenchmark filters FOLDER ROWS FILTER…        how long searches with filters take
 @main
 struct CollectionBenchmark {
     static func main() async {
@@ -21,6 +22,9 @@ struct CollectionBenchmark {
             case ("latency", 4):
                 guard let rows = Int(arguments[2]), let seconds = Double(arguments[3]), rows > 0, seconds > 0 else { usage() }
                 try await SearchLatency(folder: arguments[1], rows: rows, seconds: seconds).run()
+            case ("filters", 4...):
+                guard let rows = Int(arguments[2]), rows > 0 else { usage() }
+                try await FilteredSearch(folder: arguments[1], rows: rows, filters: Array(arguments[3...])).run()
             default: usage()
             }
         } catch {
@@ -30,7 +34,7 @@ struct CollectionBenchmark {
     }
 
     private static func usage() -> Never {
-        FileHandle.standardError.write(Data("usage: CollectionBenchmark write FOLDER ROUND [DOCUMENTS] | check FOLDER | latency FOLDER ROWS SECONDS\n".utf8))
+        FileHandle.standardError.write(Data("usage: CollectionBenchmark write FOLDER ROUND [DOCUMENTS] | check FOLDER | latency FOLDER ROWS SECONDS | filters FOLDER ROWS FILTER…\n".utf8))
         exit(2)
     }
 }
