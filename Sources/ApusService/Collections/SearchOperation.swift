@@ -52,7 +52,7 @@ struct SearchOperation: Sendable {
     func run(_ request: SearchRequest) async throws -> SearchReply {
         let name = request.collection
         try check(request)
-        let settings = try await run.run(.describe, until: request.options.deadline) { try await $0.describe(name) }.settings
+        let settings = try await run.run(.search, until: request.options.deadline) { try await $0.describe(name) }.settings
         let rows: VectorRows
         var model: (any EmbeddingModel)?
         var outcome: ModelRun.Outcome?

@@ -45,7 +45,7 @@ struct WriteDocumentsOperation: Sendable {
     func run(_ request: WriteDocumentsRequest) async throws -> WriteDocumentsReply {
         let (items, name) = (request.items, request.collection)
         try run.runs.checkCount(items.count, of: "documents", for: "store")
-        let settings = try await run.run(.describe, until: request.options.deadline) { try await $0.describe(name) }.settings
+        let settings = try await run.run(.write, until: request.options.deadline) { try await $0.describe(name) }.settings
         let ids = try ids(of: items, settings)
         var texts: [(index: Int, text: String)] = []
         for (index, item) in items.enumerated() where item.vector == nil {
