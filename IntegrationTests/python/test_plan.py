@@ -10,7 +10,8 @@ DONE, FAILED, USAGE, CONFIGURATION = 0, 1, 2, 78
 
 
 def plan(*arguments, model=apus.DEFAULT_MODEL, **env):
-    result = apus.run("plan", model, "--json", *arguments, **env)
+    # What other tests have measured meanwhile is none of this module's.
+    result = apus.run("plan", model, "--json", "--arithmetic", *arguments, **env)
     assert result.returncode == DONE, result.stderr
     return json.loads(result.stdout)
 
@@ -91,7 +92,7 @@ def test_a_pipeline_tells_how_busy_its_stages_are():
 
 
 def test_the_table_tells_what_the_json_tells(table_bytes):
-    result = apus.run("plan", apus.DEFAULT_MODEL, "--devices", "cpu:8", "--tensor-parallel", 2, "--pipeline-parallel", 2)
+    result = apus.run("plan", apus.DEFAULT_MODEL, "--arithmetic", "--devices", "cpu:8", "--tensor-parallel", 2, "--pipeline-parallel", 2)
     assert result.returncode == DONE and result.stderr == ""
     lines = result.stdout.splitlines()
     assert lines[0].startswith("[[[0,1],[2,3]],[[4,5],[6,7]]]  hybrid")

@@ -19,7 +19,7 @@ extension EngineRoom {
             throw refusal("segments are asked for, and the devices of \(first) hold parts of the model already", "Leave out the segments, or the plan")
         }
         let tensors = parallel.request.wishes.cuts
-        let outline = try NetworkOutline(checkpoint, cuts: tensors)
+        let outline = if let known = parallel.outlines[checkpoint.directory] { known } else { try NetworkOutline(checkpoint, cuts: tensors) }
         guard case .onnx(let file) = checkpoint.source else { return try checked(StageCuts(outline, like: parallel)) }
         return try checked(StageCuts(outline, nodes: try file.pieces(tensors).map(\.nodes), like: parallel))
     }
@@ -28,7 +28,8 @@ extension EngineRoom {
     func cuts(of file: ONNXFile, name: String) throws(ApusError) -> StageCuts? {
         guard let parallel, !groups.isEmpty else { return nil }
         let pieces = try file.pieces(parallel.request.wishes.cuts)
-        return try checked(StageCuts(try NetworkOutline(file, pieces, name: name), nodes: pieces.map(\.nodes), like: parallel))
+        let outline = if let known = parallel.outlines[file.path] { known } else { try NetworkOutline(file, pieces, name: name) }
+        return try checked(StageCuts(outline, nodes: pieces.map(\.nodes), like: parallel))
     }
 
     /// Those of the plan that was asked for.

@@ -3,6 +3,8 @@ import ApusCheckpoint
 import ApusConfiguration
 import ApusDevices
 import ApusErrors
+import ApusExecution
+import ApusFleet
 import ApusPlacement
 import ApusScheduling
 import ApusTensor
@@ -13,8 +15,9 @@ struct PlanCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plan", abstract: "Tell how a model would be spread over devices, and what that weighs.",
         discussion: """
-            Nothing is loaded: bytes are those of the checkpoint's tensors, costs are floating-point operations a token. What is impossible is refused \
-            with the arithmetic and the nearest plan that works. Settings of the section `parallel` count where no option is given.
+            Nothing is loaded unless layers are to be measured: bytes are those of the checkpoint's tensors, costs what a server or --measure has measured \
+            of its layers, else floating-point operations a token. What is impossible is refused with the arithmetic and the nearest plan that works. \
+            Settings of the section `parallel` count where no option is given.
             """)
 
     @Argument(help: "The path of a model directory or of an ONNX file, or the name of an installed model.")
@@ -53,6 +56,12 @@ struct PlanCommand: AsyncParsableCommand {
     @Option(help: "A configuration file, YAML or TOML.")
     var config: String?
 
+    @Flag(help: "Measure what each layer takes on the first device, unless that is known, and balance stages by it.")
+    var measure = false
+
+    @Flag(help: "Weigh layers by arithmetic, also where they were measured.")
+    var arithmetic = false
+
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -68,6 +77,7 @@ struct PlanCommand: AsyncParsableCommand {
             let most = name == "--memory-limit" ? 1 << 30 : name == "--tokens" ? 1 << 24 : 1_024
             if let count, !(1...most).contains(count) { throw ValidationError("\(name) must be from 1 to \(most).") }
         }
+        guard !measure || !arithmetic else { throw ValidationError("Give --measure or --arithmetic, not both.") }
         if let strategy, ParallelWishes.Strategy(rawValue: strategy) == nil {
             throw ValidationError("--strategy must be one of \(ParallelWishes.Strategy.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
@@ -78,27 +88,62 @@ struct PlanCommand: AsyncParsableCommand {
         if let split { _ = try SplitPoint.list(split, place: "--split") }
         let planning = try await PlanningDevices.find(
             file: config, options: options, memoryLimitBytes: memoryLimit.map { $0 << 20 }, installation: installation)
-        let outline = try outline(installation, planning.settings)
+        let model = try subject(installation, planning.settings)
+        let outline = model.outline
         let accelerates = planning.devices.contains { $0.id.kind.isAccelerator && $0.id.kind != .sim }
-        let request = try PlanRequest(
-            outline, on: planning.devices, topology: planning.topology,
-            wishes: planning.settings.parallelWishes(of: outline.name, on: planning.devices.map(\.id)),
-            tokens: tokens ?? (accelerates ? DeviceID.Kind.cuda : .cpu).tokenBudget, microBatches: microBatches)
-        let table = PlanTable(plan: try request.plan(), model: outline, notes: planning.notes)
+        let wishes = planning.settings.parallelWishes(of: outline.name, on: planning.devices.map(\.id))
+        func request(_ outline: NetworkOutline) throws(ApusError) -> PlanRequest {
+            try PlanRequest(
+                outline, on: planning.devices, topology: planning.topology, wishes: wishes,
+                tokens: tokens ?? (accelerates ? DeviceID.Kind.cuda : .cpu).tokenBudget, microBatches: microBatches)
+        }
+        let reckoned = try request(outline).plan()
+        var table = PlanTable(plan: reckoned, model: outline, notes: planning.notes)
+        if let known = try await measured(model, wishes, reckoned, planning, installation) {
+            let measured = try request(known.outline)
+            table = PlanTable(plan: try measured.plan(), model: known.outline, notes: planning.notes)
+            table.measuredIn = known.form
+            table.reckonedBalance = reckoned.balance(under: known.outline) { rank in
+                planning.devices.first { $0.id == rank.device }?.plannedSpeed ?? 1
+            }
+        }
         try Terminal.standardOutput(json ? table.json : table.text)
     }
 
+    /// The model with what its layers were measured to take; nil where that is not known and not asked for.
+    private func measured(
+        _ model: LayerTrials.Model, _ wishes: ParallelWishes, _ plan: Plan, _ planning: PlanningDevices, _ installation: Installation
+    ) async throws(ApusError) -> (outline: NetworkOutline, form: String)? {
+        guard !arithmetic, let device = plan.devices.first, let info = planning.infos[device] else { return nil }
+        let library: String
+        do throws(ApusError) {
+            library = try installation.engineLibrary()
+        } catch {
+            if measure { throw error }
+            return nil
+        }
+        let trials = LayerTrials(installation: installation, engineLibrary: library, execution: .workers(executable: try MachineInventory.executable()))
+        if measure {
+            let member = FleetPlan.Member(ExecutorSettings(device: device, lanes: 1, engineLibrary: library), info: info)
+            let outline = try await trials.measured(model, cuts: wishes.cuts, on: member, sharing: plan.shape.tensor > 1)
+            return (outline, "\(device)")
+        }
+        return try trials.known(model.outline, model.subject, cuts: wishes.cuts, on: device, named: info.name)
+    }
+
     /// The model, cut where the settings want it.
-    private func outline(_ installation: Installation, _ settings: ServeSettings) throws(ApusError) -> NetworkOutline {
+    private func subject(_ installation: Installation, _ settings: ServeSettings) throws(ApusError) -> LayerTrials.Model {
         func cuts(_ name: String) -> [String] { settings.parallelWishes(of: name, on: []).cuts }
         if model.hasSuffix(".onnx") {
             let name = Installation.name(ofDirectory: String(model.dropLast(".onnx".count)))
             let file = try ONNXFile(path: model)
-            return try NetworkOutline(file, try file.pieces(cuts(name)), name: name)
+            let outline = try NetworkOutline(file, try file.pieces(cuts(name)), name: name)
+            return LayerTrials.Model(outline: outline, subject: .file(file), precision: PrecisionRequest(), path: model)
         }
         let directory = try installation.modelDirectory(model)
         let name = Installation.name(ofDirectory: directory)
-        return try NetworkOutline(Checkpoint(directory: directory), name: name, cuts: cuts(name))
+        let outline = try NetworkOutline(Checkpoint(directory: directory), name: name, cuts: cuts(name))
+        return LayerTrials.Model(outline: outline, subject: .directory(directory), precision: PrecisionRequest(), path: directory)
     }
 
     /// The command line as settings, which go before environment and file.

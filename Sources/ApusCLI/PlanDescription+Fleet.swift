@@ -9,7 +9,8 @@ extension PlanDescription {
             units: status.units.map { unit in
                 Unit(
                     stages: unit.stages.map { $0.map(\.description) }, layers: unit.layers, state: unit.state.rawValue,
-                    utilization: unit.utilization, occupancy: unit.occupancy)
+                    utilization: unit.utilization, occupancy: unit.occupancy, predictedBalance: unit.predictedBalance,
+                    measuredBalance: unit.measuredBalance)
             },
             servingReplicas: status.servingReplicas, replicas: status.replicas, range: status.range, away: status.away.map(\.description),
             lastStep: status.lastStep.map { step in

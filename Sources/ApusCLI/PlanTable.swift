@@ -7,6 +7,10 @@ struct PlanTable {
     let plan: Plan
     let model: NetworkOutline
     let notes: [String]
+    /// What the layers were measured in; nil where their costs are arithmetic.
+    var measuredIn: String?
+    /// What the balance would be were stages parted by arithmetic; nil where nothing was measured.
+    var reckonedBalance: Double?
 
     private var meanLoad: Double {
         let loads = plan.replicas.flatMap { $0.stages.flatMap { $0.ranks.map(\.load) } }
@@ -32,7 +36,7 @@ struct PlanTable {
         text += TextTable(["DEVICE", "REPLICA", "LAYERS", "SHARD", "WEIGHTS", "EMBEDDING", "ACTIVATIONS", "LOAD"], rows).text
         text += "\n" + Paragraph(plan.reason, first: "why: ").text
         for step in plan.steps { text += Paragraph(step.reason, first: "\(step.kind.rawValue): ").text }
-        text += "balance: \(Figures.number(plan.balance)) (largest load over the mean)\n"
+        text += Paragraph("\(Figures.number(plan.balance)) (largest load over the mean), \(costWords)", first: "balance: ").text
         if plan.shape.pipeline > 1 {
             text += Paragraph(
                 "\(Figures.percent(plan.utilization)) of their time stages compute, with \(plan.microBatches) batches in flight", first: "utilisation: ").text
@@ -46,6 +50,11 @@ struct PlanTable {
         return text
     }
 
+    private var costWords: String {
+        guard let measuredIn else { return "by arithmetic: no layer was measured" }
+        return "by what layers were measured to take (\(measuredIn))" + (reckonedBalance.map { "; parted by arithmetic it would be \(Figures.number($0))" } ?? "")
+    }
+
     var json: String {
         var writer = JSONWriter(capacity: 1024)
         writer.beginObject()
@@ -53,6 +62,10 @@ struct PlanTable {
         writer.member("strategy", plan.strategy.rawValue)
         writer.key("balance")
         writer.number(plan.balance)
+        writer.key("arithmetic_balance")
+        if let reckonedBalance { writer.number(reckonedBalance) } else { writer.null() }
+        writer.key("measured_in")
+        if let measuredIn { writer.string(measuredIn) } else { writer.null() }
         writer.key("utilization")
         writer.number(plan.utilization)
         writer.member("weight_bytes", model.weightBytes)

@@ -11,6 +11,8 @@ struct PlanningDevices {
     let settings: ServeSettings
     let devices: [PlanDevice]
     let topology: DeviceTopology
+    /// What is known of each.
+    let infos: [DeviceID: GPUInfo]
     /// What a reader of the plan should know about them.
     let notes: [String]
 
@@ -47,6 +49,7 @@ struct PlanningDevices {
         let devices = resolved.map { device in
             PlanDevice(device, memoryLimitBytes: memoryLimitBytes ?? (device.id.kind.isAccelerator ? wishes.sessions.memoryLimitBytes : nil))
         }
-        return PlanningDevices(settings: settings, devices: devices, topology: DeviceTopology(finding.links), notes: notes)
+        return PlanningDevices(settings: settings, devices: devices, topology: DeviceTopology(finding.links),
+            infos: Dictionary(resolved.map { ($0.id, $0.info) }) { first, _ in first }, notes: notes)
     }
 }

@@ -40,7 +40,9 @@ extension ServeSettings {
 
 extension PlannedFleet {
     /// The fleet with the plan that settings and command line ask for; the same where they ask for none.
-    func sharing(_ models: [ServeSettings.PlannedModel], _ settings: ServeSettings, links: [DeviceLink]) throws(ApusError) -> PlannedFleet {
+    func sharing(
+        _ models: [ServeSettings.PlannedModel], _ settings: ServeSettings, links: [DeviceLink], _ trials: LayerTrials
+    ) async throws(ApusError) -> PlannedFleet {
         guard let asked = try settings.parallel(for: models, on: devices) else { return self }
         var wishes = asked.wishes(
             assignments: [:],
@@ -48,10 +50,14 @@ extension PlannedFleet {
         do throws(ApusError) {
             let scaling = try asked.scaling
             if let scaling, wishes.replicas == nil { wishes.replicas = scaling.range.lowerBound }
-            var outlines: [NetworkOutline] = []
-            for model in models { outlines.append(try NetworkOutline(try Checkpoint(directory: model.directory), name: model.id, cuts: wishes.cuts)) }
+            var subjects: [LayerTrials.Model] = []
+            for model in models {
+                let outline = try NetworkOutline(try Checkpoint(directory: model.directory), name: model.id, cuts: wishes.cuts)
+                subjects.append(.init(outline: outline, subject: .directory(model.directory), precision: model.precision, path: model.directory))
+            }
             let accelerates = intended.contains { $0.kind.isAccelerator && $0.kind != .sim }
-            return try sharing(outlines, wishes, scaling: scaling, links: links, tokens: (accelerates ? DeviceID.Kind.cuda : .cpu).tokenBudget)
+            return try await sharing(
+                subjects, wishes, scaling: scaling, links: links, tokens: (accelerates ? DeviceID.Kind.cuda : .cpu).tokenBudget, trials)
         } catch {
             guard [.unsupportedPlan, .invalidValue].contains(error.code) else { throw error }
             throw settings.parallelOrigin.error(error.message, advice: error.advice)

@@ -58,7 +58,8 @@ struct ServeSetup {
             planned = try planned.sharingCores { trials.best(of: $0, model: model.directory, model.precision) }
         }
         planned.notes = finding.notes.map { PlannedFleet.Note(.info, $0) } + planned.notes
-        planned = try planned.sharing(models, settings, links: finding.links)
+        planned = try await planned.sharing(
+            models, settings, links: finding.links, LayerTrials(installation: installation, engineLibrary: library, execution: execution))
         if let chaos { planned = try planned.failing(try ChaosScript(chaos, devices: planned.devices), execution: execution) }
         return ServeSetup(
             settings: settings, models: models, planned: planned, execution: execution, notes: notes, search: search, chaos: chaos)

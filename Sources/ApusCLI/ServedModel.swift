@@ -68,7 +68,7 @@ struct ServedModel: EmbeddingModel {
         let provenance = zip(result.sequences.runs, result.tokenCounts).enumerated().map { row, made in
             let (run, count) = made
             return failures[row] != nil ? .none : EmbeddingProvenance(
-                device: run.device.description, precision: run.precision.rawValue, fallback: run.fallback.told,
+                device: run.devices.map(\.description).joined(separator: ","), precision: run.precision.rawValue, fallback: run.fallback.told,
                 cache: result.remembered.contains(row) ? .hit : .miss, batchSize: run.batchSize,
                 padding: run.padding, tokens: count.run, originalTokens: count.original,
                 queueMilliseconds: Double(run.queueNanoseconds) * 1e-6, runMilliseconds: Double(run.runNanoseconds) * 1e-6)

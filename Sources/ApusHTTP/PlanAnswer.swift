@@ -49,6 +49,10 @@ enum PlanAnswer {
         writer.key("utilization")
         if let utilization = unit.utilization { writer.number(rounded(utilization)) } else { writer.null() }
         list("stage_occupancy", unit.occupancy, to: &writer) { $0.number(rounded($1)) }
+        for (name, balance) in [("predicted_balance", unit.predictedBalance), ("measured_balance", unit.measuredBalance)] {
+            writer.key(name)
+            if let balance { writer.number(rounded(balance)) } else { writer.null() }
+        }
         writer.endObject()
     }
 

@@ -18,6 +18,11 @@ package struct BatchAnswers<Output: Sendable>: Sendable {
         package var runNanoseconds = 0
         /// Whether an equal input of another request was computed and its result shared.
         package var isShared = false
+        /// All devices that computed it together, stage by stage; empty for one.
+        package var group: [DeviceID] = []
+
+        /// Those that computed it.
+        package var devices: [DeviceID] { group.isEmpty ? [device] : group }
     }
 
     /// One for each input, in their order. Failures only where the request asked for partial results.

@@ -19,6 +19,8 @@ package struct Replica<Work: BatchWork>: Sendable {
     package var share: Double
 
     package var device: DeviceID { executor.device }
+    /// Those of a group, stage by stage; empty for one device.
+    let devices: [DeviceID]
 
     /// - Parameter lanes: nil where no other model uses the executor.
     package init(
@@ -29,6 +31,7 @@ package struct Replica<Work: BatchWork>: Sendable {
         self.work = work
         self.lanes = lanes ?? DeviceLanes(executor)
         self.precision = precision
+        devices = executor.group?.devices.flatMap(\.self) ?? []
         self.tokenBudget = tokenBudget ?? executor.device.kind.tokenBudget
         self.ceiling = ceiling
         self.fallback = fallback

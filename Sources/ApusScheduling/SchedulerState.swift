@@ -320,7 +320,7 @@ struct SchedulerState<Work: BatchWork>: Sendable {
                 let account = Answers.Run(
                     device: run.replica.device, precision: run.replica.precision, fallback: run.replica.fallback,
                     batchSize: shape.count, padding: run.replica.work.pads ? longest - unit.input.tokens : 0,
-                    queueNanoseconds: max(0, started - asker.enqueued), runNanoseconds: ended - started, isShared: place > 0)
+                    queueNanoseconds: max(0, started - asker.enqueued), runNanoseconds: ended - started, isShared: place > 0, group: run.replica.devices)
                 latencies.append(ended - asker.enqueued)
                 launches += settle(asker.request, asker.row, .success(output), account)
             }

@@ -25,7 +25,8 @@ package struct ProvenanceSummary: Sendable, Equatable {
 
     package init(_ provenance: some Sequence<EmbeddingProvenance>) {
         for input in provenance {
-            if !devices.contains(input.device) { devices.append(input.device) }
+            // Of a group, all devices are told, comma-separated.
+            for device in input.device.split(separator: ",").map(String.init) where !devices.contains(device) { devices.append(device) }
             if !precisions.contains(input.precision) { precisions.append(input.precision) }
             switch (fallback, input.fallback) {
             case (.none, let other): fallback = other

@@ -12,8 +12,16 @@ package struct PlanDescription: Sendable, Equatable {
         package var utilization: Double?
         /// Of each stage.
         package var occupancy: [Double]
+        /// The largest load of a stage over the mean, as predicted and as it was of late; nil for one device, and the latter before the first steps.
+        package var predictedBalance: Double?
+        package var measuredBalance: Double?
 
-        package init(stages: [[String]], layers: [Range<Int>], state: String, utilization: Double?, occupancy: [Double]) {
+        package init(
+            stages: [[String]], layers: [Range<Int>], state: String, utilization: Double?, occupancy: [Double], predictedBalance: Double? = nil,
+            measuredBalance: Double? = nil
+        ) {
+            self.predictedBalance = predictedBalance
+            self.measuredBalance = measuredBalance
             self.stages = stages
             self.layers = layers
             self.state = state

@@ -10,12 +10,13 @@ extension PlannedFleet {
     ///
     /// - Parameters:
     ///   - models: those that are served, the one that the plan is balanced for first. Never empty.
+    ///   - paths: of the directories or files that they come from, in the same order; empty where nobody loads them by what is known here.
     ///   - scaling: nil where the number of replicas stays.
     ///
     /// Throws `unsupported_plan` for what is impossible for one of the models, with the arithmetic and the nearest plan that works, and for models
     /// that are assigned to one device.
     package func sharing(
-        _ models: [NetworkOutline], _ wishes: ParallelWishes, scaling: ReplicaScaling.Limits? = nil, links: [DeviceLink] = [], tokens: Int
+        _ models: [NetworkOutline], from paths: [String] = [], _ wishes: ParallelWishes, scaling: ReplicaScaling.Limits? = nil, links: [DeviceLink] = [], tokens: Int
     ) throws(ApusError) -> PlannedFleet {
         if let (model, device) = assignments.min(by: { $0.key < $1.key }) {
             throw ApusError(
@@ -27,7 +28,7 @@ extension PlannedFleet {
             try PlanRequest(model, on: devices, topology: DeviceTopology(links), wishes: wishes, tokens: tokens)
         }
         guard let first = requests.first else { throw ApusError(.unsupportedPlan, "there is no model to plan for") }
-        let plan = try ParallelPlan(first, scaling: scaling)
+        let plan = try ParallelPlan(first, scaling: scaling, outlines: Dictionary(zip(paths, models)) { first, _ in first })
         for request in requests.dropFirst() { _ = try request.plan() }
         var planned = self
         planned.fleet = try FleetPlan(fleet.members, policy: fleet.policy, patience: fleet.patience, parallel: plan)

@@ -62,9 +62,7 @@ public final class Model: Sendable {
     ) async throws(ApusError) -> Model {
         let policy = try batching.policy()
         let name = name(ofFile: path)
-        let planned = try await BlockingWork.run { () throws(ApusError) in
-            try parallelism.planned(file: path, name: name, installation)
-        }
+        let planned = try await parallelism.planned(file: path, name: name, installation, execution)
         let owner = OwnedRoom(try EngineRoom(installation: installation, plan: planned.fleet, execution: execution))
         return Model(try await owner.room.loadTensors(path: path, name: name, policy: policy), owner)
     }

@@ -55,14 +55,15 @@ struct PlanView {
             occupancy.append(Figures.percent(try share.numberValue(at: "plan.units.stage_occupancy", code: unit.code)))
         }
         let utilization = try unit.optionalNumber("utilization")
+        let balances = [try unit.optionalNumber("predicted_balance"), try unit.optionalNumber("measured_balance")]
         return [
             "[\(stages.joined(separator: ","))]", try unit.string("state"), layers.isEmpty ? Figures.unknown : layers.joined(separator: " "),
             utilization.map { Figures.percent($0) } ?? Figures.unknown, occupancy.isEmpty ? Figures.unknown : occupancy.joined(separator: " "),
-        ]
+        ] + balances.map { $0.map { Figures.number($0) } ?? Figures.unknown }
     }
 
     var text: String {
         lines.map { Paragraph($0).text }.joined()
-            + (rows.isEmpty ? "" : "\n" + TextTable(["UNIT", "STATE", "LAYERS", "BUSY", "STAGES BUSY"], rows, shortened: 0).text)
+            + (rows.isEmpty ? "" : "\n" + TextTable(["UNIT", "STATE", "LAYERS", "BUSY", "STAGES BUSY", "BALANCE PREDICTED", "MEASURED"], rows, shortened: 0).text)
     }
 }

@@ -28,11 +28,14 @@ package struct ParallelPlan: Sendable, Equatable {
     /// Nil where the number of replicas stays.
     package let scaling: ReplicaScaling.Limits?
     package let patience: Patience
+    /// What is known of models, by the path of the directory or of the file that they come from: with costs where those were measured.
+    package let outlines: [String: NetworkOutline]
 
     /// Throws `unsupported_plan` for what is impossible, with the arithmetic and the nearest plan that works, and `invalid_value` for times that
     /// are no times.
     package init(
-        _ request: PlanRequest, scaling: ReplicaScaling.Limits? = nil, patience: Patience = Patience()
+        _ request: PlanRequest, scaling: ReplicaScaling.Limits? = nil, patience: Patience = Patience(),
+        outlines: [String: NetworkOutline] = [:]
     ) throws(ApusError) {
         for (name, time) in [
             ("hold", patience.hold), ("longest hold", patience.longestHold), ("steady time", patience.steady), ("look", patience.look),
@@ -44,6 +47,7 @@ package struct ParallelPlan: Sendable, Equatable {
         wished = try request.plan()
         self.scaling = scaling
         self.patience = patience
+        self.outlines = outlines
     }
 }
 

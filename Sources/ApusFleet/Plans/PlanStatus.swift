@@ -22,6 +22,14 @@ package struct PlanStatus: Sendable, Equatable {
         package let utilization: Double?
         /// Of each stage.
         package let occupancy: [Double]
+        /// The largest load of a stage over the mean, as the plan predicts it; nil for one device.
+        package let predictedBalance: Double?
+
+        /// The same as it was of late; nil for one device, and before the first steps.
+        package var measuredBalance: Double? {
+            let sum = occupancy.reduce(0, +)
+            return sum > 0 && occupancy.count > 1 ? (occupancy.max() ?? 0) * Double(occupancy.count) / sum : nil
+        }
 
         package var lead: DeviceID { stages[0][0] }
         package var devices: [DeviceID] { stages.flatMap(\.self) }
@@ -56,10 +64,10 @@ package struct PlanStatus: Sendable, Equatable {
         var units: [Unit] = []
         for device in state.order {
             if let unit = state.units[device], unit.duty.isUnit, unit.member.role != .standby, let formation = state.formation(device) {
-                units.append(Unit(formation, unit, unit.opened != nil ? .serving : .starting))
+                units.append(Unit(formation, unit, unit.opened != nil ? .serving : .starting, keeper.current))
             }
             if let unit = state.successors[device], let formation = unit.duty.formation ?? state.wanted.first(where: { $0.devices == [device] }) {
-                units.append(Unit(formation, unit, .preparing))
+                units.append(Unit(formation, unit, .preparing, keeper.current))
             }
         }
         self.units = units
@@ -68,7 +76,10 @@ package struct PlanStatus: Sendable, Equatable {
 }
 
 extension PlanStatus.Unit {
-    fileprivate init(_ formation: Formation, _ unit: FleetState.Unit, _ state: State) {
+    fileprivate init(_ formation: Formation, _ unit: FleetState.Unit, _ state: State, _ plan: Plan?) {
+        let loads = plan?.replicas.first { Formation($0) == formation }?.stages.map { $0.ranks.map(\.load).max() ?? 0 } ?? []
+        let sum = loads.reduce(0, +)
+        predictedBalance = loads.count > 1 && sum > 0 ? (loads.max() ?? 0) * Double(loads.count) / sum : nil
         stages = formation.stages
         layers = formation.layers
         self.state = state
