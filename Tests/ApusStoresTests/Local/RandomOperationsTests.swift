@@ -5,20 +5,27 @@ import ApusVectors
 import Testing
 
 @Suite struct RandomOperationsTests {
-    private static let name = "things"
-
     @Test(arguments: [(1, VectorStorage.fp32), (2, .fp32), (3, .fp16), (4, .int8)] as [(UInt64, VectorStorage)])
     func `a collection is what a naive one is, whatever is done to it`(_ seed: UInt64, _ storage: VectorStorage) async throws {
         let folder = try TemporaryFolder()
+        try await RandomOperations.run(seed, storage, steps: 160) { try LocalCollections(folder: folder.path, engine: CPUVectorSearch(threads: 2)) }
+    }
+}
+
+/// What every store is to do, whatever it keeps collections in: the same random calls to it and to a collection that is searched by looking at
+/// every document.
+enum RandomOperations {
+    /// - Parameter open: opens the store, which is closed and opened again now and then.
+    static func run(_ seed: UInt64, _ storage: VectorStorage, steps: Int, _ open: () throws -> any CollectionStore) async throws {
         var generator = SeededGenerator(seed: seed)
-        let name = try CollectionName(Self.name)
-        var store = try LocalCollections(folder: folder.path, engine: CPUVectorSearch(threads: 2))
+        let name = try CollectionName("things")
+        var store = try open()
         _ = try await store.create(name, CollectionSettings(dimensions: 24, metric: .dot, storage: storage))
         var naive = NaiveCollection()
-        for step in 0..<160 {
+        for step in 0..<steps {
             switch Int.random(in: 0..<100, using: &generator) {
             case 0..<45:
-                let documents = try Self.documents(&generator)
+                let documents = try documents(&generator)
                 let mode: WriteMode = Bool.random(using: &generator) ? .upsert : .add
                 let isTaken = naive.write(documents, mode)
                 do throws(ApusError) {
@@ -28,11 +35,11 @@ import Testing
                     #expect(!isTaken && error.code == .documentExists, "step \(step): \(error)")
                 }
             case 45..<55:
-                let ids = (0..<Int.random(in: 1...20, using: &generator)).map { _ in Self.id(&generator) }
+                let ids = (0..<Int.random(in: 1...20, using: &generator)).map { _ in id(&generator) }
                 let unique = Array(Set(ids))
                 #expect(try await store.delete(.ids(ids), from: name) == naive.delete(unique), "step \(step)")
             case 55..<60:
-                let filter = try Self.filter(&generator)
+                let filter = try filter(&generator)
                 #expect(try await store.delete(.filter(filter), from: name) == naive.delete(filter), "step \(step)")
             case 60..<66:
                 let before = try await store.describe(name)
@@ -41,20 +48,20 @@ import Testing
                 #expect(try await store.describe(name).deleted == 0)
             case 66..<72:
                 await store.close()
-                store = try LocalCollections(folder: folder.path, engine: CPUVectorSearch(threads: 2))
+                store = try open()
             default:
-                try await Self.compare(store, name, naive, &generator, step)
+                try await compare(store, name, naive, &generator, step)
             }
         }
-        try await Self.compare(store, name, naive, &generator, 160)
+        try await compare(store, name, naive, &generator, steps)
         #expect(try await store.describe(name).documents == naive.entries.count)
         await store.close()
     }
 
     private static func compare(
-        _ store: LocalCollections, _ name: CollectionName, _ naive: NaiveCollection, _ generator: inout SeededGenerator, _ step: Int
+        _ store: any CollectionStore, _ name: CollectionName, _ naive: NaiveCollection, _ generator: inout SeededGenerator, _ step: Int
     ) async throws {
-        let filter = Int.random(in: 0..<3, using: &generator) == 0 ? nil : try Self.filter(&generator)
+        let filter = Int.random(in: 0..<3, using: &generator) == 0 ? nil : try filter(&generator)
         let queries = (0..<2).map { _ in vector(&generator) }
         let k = Int.random(in: 1...30, using: &generator)
         let found = try await store.search(
@@ -63,7 +70,7 @@ import Testing
             let expected = naive.search(query, k: k, filter)
             #expect(hits.map(\.document.id) == expected.map(\.id), "step \(step)")
             #expect(hits.map(\.score) == expected.map(\.score), "step \(step)")
-            for hit in hits { try Self.same(hit.document, naive.entries[hit.document.id]?.document) }
+            for hit in hits { try same(hit.document, naive.entries[hit.document.id]?.document) }
         }
         var listed: [String] = []
         var after: String?
@@ -73,10 +80,10 @@ import Testing
             after = page.next
         } while after != nil
         #expect(listed == naive.list(filter), "step \(step)")
-        let ids = (0..<10).map { _ in Self.id(&generator) }
+        let ids = (0..<10).map { _ in id(&generator) }
         for (id, document) in zip(ids, try await store.documents(ids, of: name, including: [.text, .metadata, .vector])) {
             #expect((document == nil) == (naive.entries[id] == nil))
-            if let document { try Self.same(document, naive.entries[id]?.document) }
+            if let document { try same(document, naive.entries[id]?.document) }
         }
     }
 
