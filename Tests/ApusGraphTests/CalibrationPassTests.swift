@@ -1,5 +1,6 @@
 import ApusCheckpoint
 import ApusErrors
+import ApusExecution
 import ApusGraph
 import ApusTensor
 import Foundation
