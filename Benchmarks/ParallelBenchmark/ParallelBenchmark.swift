@@ -98,6 +98,13 @@ struct ParallelBenchmark {
         }
     }
 
+    /// Seconds of processors that this process has had. Where a round takes longer and no more of them, others had the cores.
+    private static var cpuSeconds: Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+
     /// Bursts of 8 micro-batches, and of 64, through two stages of one core each, against one device of one core.
     private static func pipeline(_ options: Options, _ workload: Workload) async throws {
         let whole = try await Runner.whole(workload, options.form, cores: [0], engine: options.engine)
@@ -110,15 +117,18 @@ struct ParallelBenchmark {
             let burst = (0..<count).map { batches[(first + $0) % batches.count] }
             _ = try await (whole.run(burst), split.run(burst))
             for _ in 0..<options.rounds {
+                let start = cpuSeconds
                 let alone = try await whole.run(burst)
+                let between = cpuSeconds
                 let before = try await split.executor.groupState()
                 let together = try await split.run(burst)
+                let end = cpuSeconds
                 guard let before, let state = try await split.executor.groupState()?.since(before) else {
                     throw ApusError(.engineFailure, "the group has no state")
                 }
                 let busy = state.stageBusyNanoseconds.map { String(Double($0) * 1e-9) }.joined(separator: ",")
                 print(
-                    "{\"micro_batches\":\(count),\"lanes\":\(split.executor.laneCount),\"whole_seconds\":\(alone.seconds),\"pipeline_seconds\":\(together.seconds),\"speedup\":\(alone.seconds / together.seconds),\"stage_seconds\":[\(busy)],\"bubbles\":\(state.bubbleShare)}"
+                    "{\"micro_batches\":\(count),\"lanes\":\(split.executor.laneCount),\"whole_seconds\":\(alone.seconds),\"pipeline_seconds\":\(together.seconds),\"whole_cpu_seconds\":\(between - start),\"pipeline_cpu_seconds\":\(end - between),\"speedup\":\(alone.seconds / together.seconds),\"stage_seconds\":[\(busy)],\"bubbles\":\(state.bubbleShare)}"
                 )
             }
         }

@@ -101,4 +101,4 @@ def test_a_text_encoder_that_came_as_a_file_gives_in_parts_what_it_gives_whole(a
             assert answer.headers["x-apus-device"] == devices
             (unit,) = server.get("/v1/devices").json["plan"]["units"]
             assert unit["predicted_balance"] >= 1 and (unit["measured_balance"] or 1) >= 1
-            assert "PREDICTED" in apus.run("gpu", "status", "--url", server.base).stdout
+            assert "balance of [[cpu:0],[cpu:1]]: " in apus.run("gpu", "status", "--url", server.base).stdout

@@ -24,12 +24,16 @@ struct PlanView {
             let ago = Figures.duration(try step.number("seconds_ago"))
             lines.append("last step \(ago) ago: \(try step.string("step")) (\(try step.string("cause"))): \(try step.string("text"))")
         }
-        self.lines = lines
         var rows: [[String]] = []
         for value in try plan.array("units") {
             let unit = try JSONReader(value, place: "plan.units.", code: plan.code)
-            rows.append(try Self.row(unit))
+            let row = try Self.row(unit)
+            rows.append(row)
+            guard let predicted = try unit.optionalNumber("predicted_balance") else { continue }
+            let measured = try unit.optionalNumber("measured_balance").map { ", \(Figures.number($0)) of late" } ?? ""
+            lines.append("balance of \(row[0]): \(Figures.number(predicted)) predicted\(measured) (largest load of a stage over the mean)")
         }
+        self.lines = lines
         self.rows = rows
     }
 
@@ -55,15 +59,14 @@ struct PlanView {
             occupancy.append(Figures.percent(try share.numberValue(at: "plan.units.stage_occupancy", code: unit.code)))
         }
         let utilization = try unit.optionalNumber("utilization")
-        let balances = [try unit.optionalNumber("predicted_balance"), try unit.optionalNumber("measured_balance")]
         return [
             "[\(stages.joined(separator: ","))]", try unit.string("state"), layers.isEmpty ? Figures.unknown : layers.joined(separator: " "),
             utilization.map { Figures.percent($0) } ?? Figures.unknown, occupancy.isEmpty ? Figures.unknown : occupancy.joined(separator: " "),
-        ] + balances.map { $0.map { Figures.number($0) } ?? Figures.unknown }
+        ]
     }
 
     var text: String {
         lines.map { Paragraph($0).text }.joined()
-            + (rows.isEmpty ? "" : "\n" + TextTable(["UNIT", "STATE", "LAYERS", "BUSY", "STAGES BUSY", "BALANCE PREDICTED", "MEASURED"], rows, shortened: 0).text)
+            + (rows.isEmpty ? "" : "\n" + TextTable(["UNIT", "STATE", "LAYERS", "BUSY", "STAGES BUSY"], rows, shortened: 0).text)
     }
 }
