@@ -34,6 +34,9 @@ final class LocalCollection: Sendable {
         } catch {
             throw StoreFailure.error(error, place)
         }
+        // Ascending, so that the first and the last speak for all.
+        let said = [record.generation, record.next] + [stored.first?.number, stored.last?.number].compactMap { $0 }
+        guard said.allSatisfy({ RowNumbers.possible.contains($0) }) else { throw Row.damaged }
         let next = max(record.next, (stored.last?.number ?? 0) + 1)
         let format = try VectorFormat(dimensions: record.settings.dimensions, storage: record.settings.storage)
         let file = try VectorFile(

@@ -1,6 +1,9 @@
 /// Which document a row of the vector file belongs to. Documents are numbered in the order in which they were written, and rows lie in the
 /// order of these numbers; compaction leaves gaps in the numbers, none in the rows.
 struct RowNumbers: Sendable {
+    /// What numbers and generations can be; a damaged file may say anything.
+    static let possible: ClosedRange<Int64> = 1...1 << 60
+
     /// The numbers of rows `0 ..< leading.count`, ascending.
     private let leading: [Int64]
     /// The number of row `leading.count`; from there on each row's is one more.
@@ -26,6 +29,7 @@ struct RowNumbers: Sendable {
 
     /// The row of a number; nil for numbers that have none. Rows beyond the last are counted on.
     func row(of number: Int64) -> Int? {
+        guard Self.possible.contains(number) else { return nil }
         if number >= first { return leading.count + Int(number - first) }
         var (low, high) = (0, leading.count)
         while low < high {

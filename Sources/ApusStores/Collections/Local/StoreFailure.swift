@@ -6,7 +6,11 @@ import GRDB
 enum StoreFailure {
     /// Turns an error of SQLite into `store_unavailable` or `store_corrupt`; errors of Apus stay as they are.
     static func error(_ error: any Error, _ place: String) -> ApusError {
-        if let error = error as? ApusError { return error }
+        if var error = error as? ApusError {
+            // Told by code that reads the file and does not know where it lies.
+            if error.place == CollectionDatabase.fileName { error.place = place }
+            return error
+        }
         if error is CancellationError { return cancelled }
         guard let failure = error as? DatabaseError else {
             return ApusError(.storeUnavailable, "the documents cannot be reached", place: place, cause: error)

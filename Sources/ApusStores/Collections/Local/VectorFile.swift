@@ -112,7 +112,9 @@ final class VectorFile: Sendable {
 
     private func reserve(_ offset: Int, _ bytes: Int) -> Int32 {
         #if os(Linux)
-            return posix_fallocate(descriptor, off_t(offset), off_t(bytes))
+            var result = EINTR
+            while result == EINTR { result = posix_fallocate(descriptor, off_t(offset), off_t(bytes)) }
+            return result
         #else
             return ftruncate(descriptor, off_t(offset + bytes)) == 0 ? 0 : errno
         #endif
