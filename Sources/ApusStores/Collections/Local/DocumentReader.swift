@@ -1,5 +1,4 @@
 import ApusErrors
-import ApusVectors
 import Foundation
 import GRDB
 

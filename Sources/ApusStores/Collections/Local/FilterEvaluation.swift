@@ -1,5 +1,3 @@
-import ApusErrors
-import ApusVectors
 import Foundation
 import GRDB
 

@@ -1,6 +1,4 @@
-import ApusErrors
 import ApusJSON
-import ApusVectors
 import Foundation
 import GRDB
 
