@@ -29,7 +29,7 @@ extension HTTPTests {
                 #expect(response["content-type"] == "application/json")
                 #expect(
                     response.text
-                        == #"{"devices":[\#(Self.gpu),\#(Self.cpu)],"remedy":"cpu","capacity":0.25,"fallback_rate":0.5,"uptime_seconds":90.5,"uptime_pct":99.5,"average_latency_ms":2.5,"texts_per_second":12.5,"chaos":"cuda:0:crash@1","engine":"ONNX Runtime 1.31.1"}"#
+                        == #"{"devices":[\#(Self.gpu),\#(Self.cpu)],"remedy":"cpu","capacity":0.25,"fallback_rate":0.5,"uptime_seconds":90.5,"uptime_pct":99.5,"average_latency_ms":2.5,"texts_per_second":12.5,"chaos":"cuda:0:crash@1","engine":"ONNX Runtime 1.31.1","cache":null}"#
                 )
                 #expect(try await send(Wire.get("/v1/devices/cpu:0"), to: server).text == Self.cpu)
                 #expect(try await send(Wire.get("/v1/devices/cuda%3A0"), to: server).text == Self.gpu)
