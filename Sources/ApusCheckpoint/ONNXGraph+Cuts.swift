@@ -145,10 +145,11 @@ extension ONNXGraph {
     private func thinned(_ cuts: [Cut]) -> [Cut] {
         guard cuts.count >= Self.mostPieces else { return cuts }
         let pieces = pieces(cuts)
-        let bytes = max(1, pieces.reduce(0) { $0 + Double($1.bytes) })
+        let bytes = pieces.reduce(0) { $0 + Double($1.bytes) }
         var (kept, way, next) = ([Cut](), 0.0, 1.0)
         for piece in pieces {
-            way += Double(piece.bytes) / bytes / 2 + Double(piece.nodes.count) / Double(nodes.count) / 2
+            let nodeShare = Double(piece.nodes.count) / Double(nodes.count)
+            way += bytes > 0 ? (Double(piece.bytes) / bytes + nodeShare) / 2 : nodeShare
             guard let cut = piece.cut, way * Double(Self.mostPieces) >= next else { continue }
             kept.append(cut)
             next = (way * Double(Self.mostPieces)).rounded(.down) + 1
