@@ -1,8 +1,21 @@
 import ApusErrors
+import ApusStores
+import ApusVectors
 import Foundation
 
 /// Where collections lie on this machine.
 enum DataFolder {
+    /// The collections in the database that is named by a `postgres://` address, else in the folder. Waits for the disk, and not for a database.
+    ///
+    /// - Throws: `.storeUnavailable` where another process writes into the folder or it cannot be used, `.invalidConfiguration` for an address that cannot
+    ///   be meant.
+    static func open(
+        _ named: String?, environment: [String: String], access: LocalCollections.Access = .readWrite
+    ) throws(ApusError) -> any CollectionStore {
+        if let named, PostgresSettings.isURL(named) { return try PostgresCollections(PostgresSettings(url: named)) }
+        return try LocalCollections(folder: path(named, environment: environment), access: access, engine: CPUVectorSearch())
+    }
+
     /// The folder that is named, or `apus` in the XDG data folder (XDG Base Directory Specification, `$XDG_DATA_HOME`, else `~/.local/share`).
     /// - Throws: `.storeUnavailable` where none is named and the environment knows no home.
     static func path(_ named: String?, environment: [String: String]) throws(ApusError) -> String {

@@ -54,7 +54,7 @@ struct ServeCommand: AsyncParsableCommand {
     @Flag(help: "Compute every text, also those that were embedded before.")
     var noCache = false
 
-    @Option(help: "The folder with collections. (default: apus in the XDG data folder)")
+    @Option(help: "The folder with collections, or the postgres:// address of a database that servers share. (default: apus in the XDG data folder)")
     var data: String?
 
     @Flag(help: "Compute in this process instead of one worker process for each device.")

@@ -1,7 +1,6 @@
 import ApusConfiguration
 import ApusErrors
 import ApusStores
-import ApusVectors
 import Dispatch
 import Logging
 
@@ -14,9 +13,7 @@ extension ServeSettings {
                 // Making folders and taking the lock waits for the disk.
                 DispatchQueue.global().async {
                     continuation.resume(
-                        returning: Result { () throws(ApusError) in
-                            try LocalCollections(folder: try DataFolder.path(named, environment: environment), engine: try CPUVectorSearch())
-                        })
+                        returning: Result { () throws(ApusError) in try DataFolder.open(named, environment: environment) })
                 }
             }
             return try result.get()

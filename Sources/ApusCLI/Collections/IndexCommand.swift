@@ -81,7 +81,7 @@ struct IndexCommand: AsyncParsableCommand {
         await store.close()
     }
 
-    private func run(_ store: LocalCollections) async throws {
+    private func run(_ store: any CollectionStore) async throws {
         let existing = try await found(in: store)
         if let existing { try expectSame(existing.settings) }
         let reading = try IndexReading(
@@ -104,7 +104,7 @@ struct IndexCommand: AsyncParsableCommand {
     }
 
     /// The collection as it is; nil where there is none.
-    private func found(in store: LocalCollections) async throws(ApusError) -> CollectionDescription? {
+    private func found(in store: any CollectionStore) async throws(ApusError) -> CollectionDescription? {
         do throws(ApusError) {
             return try await store.describe(into)
         } catch {
@@ -114,7 +114,7 @@ struct IndexCommand: AsyncParsableCommand {
     }
 
     /// The collection as it is; nil when there is none of the name.
-    private func existing(_ store: LocalCollections) async throws(ApusError) -> CollectionDescription? {
+    private func existing(_ store: any CollectionStore) async throws(ApusError) -> CollectionDescription? {
         do throws(ApusError) {
             return try await store.describe(into)
         } catch {
