@@ -1,3 +1,4 @@
+import ApusDevices
 import ApusErrors
 import ApusExecution
 import ApusJSON
@@ -44,7 +45,7 @@ package struct LayerCostStore: Sendable {
 
     /// Seconds a token of each layer, by what it was measured in: a form, or a file's precision.
     package func seconds(_ key: Key) -> [String: [Double]] {
-        guard let path = path(key), let data = read(path), let reader = try? JSONReader(JSONValue(parsing: Array(data))),
+        guard let reader = file(key)?.read(),
             (try? reader.integer("version")) == Self.version, (try? reader.string("weights")) == key.weights,
             (try? reader.string("layers")) == key.layers, let entries = try? reader.array("measured")
         else { return [:] }
@@ -59,7 +60,7 @@ package struct LayerCostStore: Sendable {
 
     /// Adds to what is known. A full disk costs only the time to measure again.
     package func store(_ seconds: [Double], in form: String, _ key: Key) {
-        guard let path = path(key) else { return }
+        guard let file = file(key) else { return }
         var known = self.seconds(key)
         known[form] = seconds
         var writer = JSONWriter()
@@ -82,17 +83,8 @@ package struct LayerCostStore: Sendable {
         }
         writer.endArray()
         writer.endObject()
-        try? Data(writer.bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+        file.write(writer.bytes)
     }
 
-    private func path(_ key: Key) -> String? { directory.map { "\($0)/\(key.name).json" } }
-
-    /// What is no regular file could block the reader, what is too large fill the memory.
-    private func read(_ path: String) -> Data? {
-        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: target),
-            attributes[.type] as? FileAttributeType == .typeRegular, ((attributes[.size] as? NSNumber)?.intValue ?? .max) <= Self.mostBytes
-        else { return nil }
-        return FileManager.default.contents(atPath: target)
-    }
+    private func file(_ key: Key) -> MeasurementFile? { directory.map { MeasurementFile("\($0)/\(key.name).json", mostBytes: Self.mostBytes) } }
 }

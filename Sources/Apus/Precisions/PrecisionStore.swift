@@ -1,3 +1,4 @@
+import ApusDevices
 import ApusErrors
 package import ApusExecution
 package import ApusJSON
@@ -52,7 +53,7 @@ package struct PrecisionStore: Sendable {
 
     /// What is known of forms, by form.
     package func candidates(_ key: Key) -> [NetworkForm: PrecisionChoice.Candidate] {
-        guard let path = path(key), let data = read(path), let reader = try? JSONReader(JSONValue(parsing: Array(data))),
+        guard let reader = file(key)?.read(),
             (try? reader.integer("version")) == Self.version, (try? reader.string("weights")) == key.weights,
             (try? reader.string("device")) == key.device, let values = try? reader.array("candidates")
         else { return [:] }
@@ -68,7 +69,7 @@ package struct PrecisionStore: Sendable {
 
     /// Adds to what is known, in the place of older measurements of the same forms. A full disk costs only the time to measure again.
     package func store(_ measured: [PrecisionChoice.Candidate], _ key: Key) {
-        guard let path = path(key) else { return }
+        guard let file = file(key) else { return }
         var known = candidates(key)
         for candidate in measured { known[candidate.form] = candidate }
         var writer = JSONWriter()
@@ -84,7 +85,7 @@ package struct PrecisionStore: Sendable {
         for form in NetworkForm.allCases { if let candidate = known[form] { candidate.write(to: &writer) } }
         writer.endArray()
         writer.endObject()
-        try? Data(writer.bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+        file.write(writer.bytes)
     }
 
     private static func outcome(_ entry: JSONReader) -> PrecisionChoice.Candidate.Outcome? {
@@ -96,16 +97,7 @@ package struct PrecisionStore: Sendable {
                 cosine: cosine, shortTokensPerSecond: speed("short_tokens_per_second"), longTokensPerSecond: speed("long_tokens_per_second")))
     }
 
-    private func path(_ key: Key) -> String? { directory.map { "\($0)/\(key.name).json" } }
-
-    /// What is no regular file could block the reader, what is too large fill the memory.
-    private func read(_ path: String) -> Data? {
-        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: target),
-            attributes[.type] as? FileAttributeType == .typeRegular, ((attributes[.size] as? NSNumber)?.intValue ?? .max) <= Self.mostBytes
-        else { return nil }
-        return FileManager.default.contents(atPath: target)
-    }
+    private func file(_ key: Key) -> MeasurementFile? { directory.map { MeasurementFile("\($0)/\(key.name).json", mostBytes: Self.mostBytes) } }
 }
 
 extension PrecisionChoice.Candidate {

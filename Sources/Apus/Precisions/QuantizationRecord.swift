@@ -1,4 +1,5 @@
-package import ApusErrors
+import ApusDevices
+import ApusErrors
 import ApusJSON
 import Foundation
 
@@ -28,11 +29,7 @@ package enum QuantizationRecord {
 
     /// The lowest cosine to fp32 of the weights before they were quantised; nil where nothing sound is recorded.
     static func cosine(in directory: String) -> Double? {
-        let path = URL(fileURLWithPath: "\(directory)/\(file)").resolvingSymlinksInPath().path
-        // What is no regular file could block the reader.
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path), attributes[.type] as? FileAttributeType == .typeRegular,
-            ((attributes[.size] as? NSNumber)?.intValue ?? .max) <= mostBytes, let data = FileManager.default.contents(atPath: path),
-            let reader = try? JSONReader(JSONValue(parsing: Array(data))), (try? reader.integer("version")) == version,
+        guard let reader = MeasurementFile("\(directory)/\(file)", mostBytes: mostBytes).read(), (try? reader.integer("version")) == version,
             let cosine = try? reader.number("cosine_to_fp32"), (-1...1).contains(cosine)
         else { return nil }
         return cosine

@@ -39,7 +39,7 @@ package struct MeasuredScoreStore: Sendable {
     /// Remembers a score that is finite and above 0, and the last ``mostEntries`` of all. A full disk costs only the time to measure again; when two
     /// processes write at once, one score is lost.
     package func record(_ score: Double, for key: Key) {
-        guard let path, score.isFinite, score > 0, isFreeForFile(path) else { return }
+        guard let file, score.isFinite, score > 0 else { return }
         let kept = (entries().filter { $0.key != key } + [(key, score)]).suffix(Self.mostEntries)
         var writer = JSONWriter()
         writer.beginObject()
@@ -58,7 +58,7 @@ package struct MeasuredScoreStore: Sendable {
         }
         writer.endArray()
         writer.endObject()
-        try? Data(writer.bytes).write(to: URL(fileURLWithPath: path), options: .atomic)
+        file.write(writer.bytes)
     }
 
     package static let mostEntries = 512
@@ -66,9 +66,10 @@ package struct MeasuredScoreStore: Sendable {
     private static let version = 1
     private static let mostBytes = 1 << 20
 
+    private var file: MeasurementFile? { path.map { MeasurementFile($0, mostBytes: Self.mostBytes) } }
+
     private func entries() -> [(key: Key, score: Double)] {
-        guard let path, isReadable(path), let data = FileManager.default.contents(atPath: path), data.count <= Self.mostBytes,
-            let reader = try? JSONReader(JSONValue(parsing: Array(data))), (try? reader.integer("version")) == Self.version,
+        guard let reader = file?.read(), (try? reader.integer("version")) == Self.version,
             let values = try? reader.array("scores")
         else { return [] }
         return values.compactMap { value in
@@ -78,19 +79,5 @@ package struct MeasuredScoreStore: Sendable {
             else { return nil }
             return (Key(device: device, driver: driver, engine: engine, model: model), score)
         }
-    }
-
-    /// An atomic write puts a new file in the place of whatever is there, which may be a device.
-    private func isFreeForFile(_ path: String) -> Bool {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else { return true }
-        return [.typeRegular, .typeSymbolicLink].contains(attributes[.type] as? FileAttributeType)
-    }
-
-    /// What is no regular file could block the reader, what is too large fill the memory.
-    private func isReadable(_ path: String) -> Bool {
-        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: target) else { return false }
-        let size = (attributes[.size] as? NSNumber)?.intValue ?? .max
-        return attributes[.type] as? FileAttributeType == .typeRegular && size <= Self.mostBytes
     }
 }
