@@ -214,22 +214,6 @@ class Round:
         length = np.linalg.norm(x, axis=1) * np.linalg.norm(weight) / math.sqrt(k) + np.linalg.norm(product, axis=1)
         self.compare("linear", whole, activated(activation, product), length)
         self.same("linear", run, m, whole)
-        if self.format == "int8":
-            blob = self.mixed_outside(weight)
-            self.compare("linear of mixed integers", run(0, m), activated(activation, product), length)
-
-    def mixed_outside(self, weight):
-        """The blob of a weight that is mixed and quantised before it is packed."""
-        n, k = weight.shape
-        mixed, blob = np.empty_like(weight), self.kernels.memory(self.kernels.call("linear_bytes", FORMATS["int8"], I64(n), I64(k)))
-        self.kernels.must("mix_rows", weight, I64(n), I64(k), mixed)
-        if not np.allclose(np.linalg.norm(mixed, axis=1), np.linalg.norm(weight, axis=1), rtol=1e-5):
-            raise AssertionError("mixing changes the length of a row")
-        scales = np.maximum(np.abs(mixed).max(1) / np.float32(127), np.float32(1e-30))
-        integers = np.clip(np.rint(mixed / scales[:, None]), -127, 127).astype(np.int8)
-        self.kernels.must("linear_begin", FORMATS["int8"], I64(n), I64(k), blob)
-        self.kernels.must("linear_pack_mixed_rows", blob, I64(0), I64(n), integers, scales)
-        return blob
 
     def feed_forward(self):
         m, h, inner = self.number(1, 120), self.number(8, 400), self.number(8, 1600)
