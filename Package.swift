@@ -74,7 +74,7 @@ let package = Package(
             ["ApusErrors", "ApusTensor", "ApusExecution", "CApusCollectives", "CApusProcess", .nioConcurrencyHelpers]),
         room("ApusWorkers", ["ApusErrors", "ApusTensor", "ApusJSON", "ApusExecution", "CApusProcess"]),
         room("ApusCheckpoint", ["ApusErrors", "ApusJSON", "ApusTensor", "CApusKernels", .crypto]),
-        room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "ApusTokenizers", "CApusKernels"]),
+        room("ApusGraph", ["ApusErrors", "ApusTensor", "ApusCheckpoint", "ApusExecution", "CApusKernels"]),
         room(
             "ApusWorkerHost",
             ["ApusErrors", "ApusTensor", "ApusExecution", "ApusGraph", "ApusParallel", "ApusRuntime", "ApusWorkers", "CApusProcess"]),

@@ -3,8 +3,8 @@ package import ApusErrors
 import ApusExecution
 import CApusKernels
 
-/// Runs texts through an encoder in fp32, layer by layer, and rounds its linear layers, to blocks of 4 bits or channels of 8, for the inputs
-/// that they see on the way: second-order rounding (``SecondOrderRounding``). On the kernels and in this process, because no engine shows what lies between
+/// Runs texts through an encoder in fp32, layer by layer, and rounds every linear layer to blocks of 4 bits for the inputs that it sees on
+/// the way: second-order rounding (``SecondOrderRounding``). On the kernels and in this process, because no engine shows what lies between
 /// its operators; one layer's weights are in memory at a time.
 package struct CalibrationPass {
     private let encoder: EncoderConfiguration
@@ -29,50 +29,15 @@ package struct CalibrationPass {
     /// - Throws: `invalid_checkpoint` for weights that are not finite, `unsupported_model` for sizes that the kernels do not take,
     ///   `invalid_value` for texts without tokens, `out_of_memory`.
     package func blocks(progress: (_ done: Int, _ total: Int) -> Void) throws(ApusError) -> [String: CalibratedLinear] {
-        var result: [String: CalibratedLinear] = [:]
-        try visit(progress: progress) { layers, rows throws(ApusError) in
-            guard let first = layers.first else { return }
-            var moments = InputMoments(width: first.weight.columns)
-            try moments.add(rows, layer: first.weight.name)
-            let rounding = try SecondOrderRounding(moments, layer: first.weight.name)
-            for layer in layers { result[layer.weight.name] = try rounding.blocks(of: layer) }
-        }
-        return result
-    }
-
-    /// The same in 8 bits, as the kernels take them, of layers with at most `widest` input channels: rounding takes time with their square.
-    func channels(widest: Int) throws(ApusError) -> [String: RoundedChannels] {
-        var result: [String: RoundedChannels] = [:]
-        try visit { layers, rows throws(ApusError) in
-            guard let first = layers.first, first.weight.columns <= widest else { return }
-            let width = first.weight.columns
-            let mixed = try rows.withUnsafeBufferPointer { rows in
-                Result { () throws(ApusError) in try SecondOrderRounding.mixed(rows, width: width, layer: first.weight.name) }
-            }.get()
-            var moments = InputMoments(width: width)
-            try moments.add(mixed, layer: first.weight.name)
-            let rounding = try SecondOrderRounding(moments, damping: Self.channelDamping, layer: first.weight.name)
-            for layer in layers { result[layer.weight.name] = try rounding.channels(of: layer) }
-        }
-        return result
-    }
-
-    /// For some thousand tokens and what 8 bits lose. Of 0.01, 0.05, 0.1 and 0.2 the one that kept most of all-MiniLM-L6-v2 with 600 tokens.
-    private static let channelDamping = 0.05
-
-    /// Layers of one input, and the inputs that they see, `[tokens, columns]`.
-    private typealias Visitor = (_ layers: [GraphWriter.Linear], _ rows: [Float]) throws(ApusError) -> Void
-
-    private func visit(
-        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, _ visitor: Visitor
-    ) throws(ApusError) {
         guard count > 0 else { throw ApusError(.invalidValue, "the texts to calibrate with have no tokens") }
+        var result: [String: CalibratedLinear] = [:]
         var states = try embeddings()
         let bias = try relativeBias()
         for index in 0..<encoder.layers {
-            states = try layer(family.layer(index), states, bias, visitor)
+            states = try layer(family.layer(index), states, bias, into: &result)
             progress(index + 1, encoder.layers)
         }
+        return result
     }
 
     private func embeddings() throws(ApusError) -> [Float] {
@@ -95,7 +60,7 @@ package struct CalibrationPass {
     }
 
     private func layer(
-        _ layer: EncoderLayer, _ x: [Float], _ relativeBias: [Float]?, _ visit: Visitor
+        _ layer: EncoderLayer, _ x: [Float], _ relativeBias: [Float]?, into result: inout [String: CalibratedLinear]
     ) throws(ApusError) -> [Float] {
         let (width, name) = (encoder.hiddenSize, layer.expand.weight.name)
         let projections = [layer.query, layer.key, layer.value]
@@ -115,7 +80,7 @@ package struct CalibrationPass {
         let biasSize = Int64(tokens.reduce(0) { max($0, $1.ids.count) })
         let sequences = Int64(tokens.count)
 
-        try visit(projections, x)
+        try round(projections, seeing: x, into: &result)
         let qkv = try Self.product(qkvStart, x, count: count, outputs: 3 * width, bias: bqkv, APUS_ACT_NONE, name: name)
         var context = [Float](repeating: 0, count: x.count)
         let attentionScratch = try scratch(apus_attention_scratch(APUS_FORMAT_FP32, heads, Int64(encoder.headSize), starts, sequences), name)
@@ -126,7 +91,7 @@ package struct CalibrationPass {
                 Int64(3 * width), starts, sequences, &context, Int64(width), attentionScratch.address)
         }
         try Self.check(code, name)
-        try visit([layer.attentionOutput], context)
+        try round([layer.attentionOutput], seeing: context, into: &result)
 
         var attended = [Float](repeating: 0, count: x.count)
         let (gamma, beta) = (try layer.attentionNorm.weight.floats(), try layer.attentionNorm.bias.floats())
@@ -135,12 +100,12 @@ package struct CalibrationPass {
             apus_self_attention(
                 qkvStart, bqkv, outStart, bo, heads, scale, relativeBias, biasSize, gamma, beta, layer.attentionNorm.epsilon, x, starts,
                 sequences, &attended, half.address), name)
-        try visit([layer.expand], attended)
+        try round([layer.expand], seeing: attended, into: &result)
 
         let activation = encoder.activation.kernel
         let inner = try Self.product(
             upStart, attended, count: count, outputs: encoder.intermediateSize, bias: b1, activation, name: name)
-        try visit([layer.contract], inner)
+        try round([layer.contract], seeing: inner, into: &result)
 
         var states = [Float](repeating: 0, count: x.count)
         let (outGamma, outBeta) = (try layer.outputNorm.weight.floats(), try layer.outputNorm.bias.floats())
@@ -151,6 +116,16 @@ package struct CalibrationPass {
                 otherHalf.address), name)
         withExtendedLifetime((projection, output, up, down)) {}
         return states
+    }
+
+    private func round(
+        _ layers: [GraphWriter.Linear], seeing rows: [Float], into result: inout [String: CalibratedLinear]
+    ) throws(ApusError) {
+        guard let first = layers.first else { return }
+        var moments = InputMoments(width: first.weight.columns)
+        try moments.add(rows, layer: first.weight.name)
+        let rounding = try SecondOrderRounding(moments, layer: first.weight.name)
+        for layer in layers { result[layer.weight.name] = try rounding.blocks(of: layer) }
     }
 
     /// `[heads, S, S]`, S the longest sequence; nil for families without it.

@@ -2,7 +2,6 @@ package import ApusCheckpoint
 package import ApusErrors
 package import ApusExecution
 import ApusTensor
-import CApusKernels
 
 /// Describes sentence encoders: packed tokens in, one vector for each sequence out.
 package enum EncoderGraph {
@@ -15,13 +14,11 @@ package enum EncoderGraph {
 
     /// The network of a checkpoint, pooling and the modules after it included, or a slice of it, which reads no other weights than its own.
     ///
-    /// - Parameter texts: with these, int8 weights of the kernels are rounded for what the layers see of them; without, to the nearest.
-    ///
     /// Throws `unsupported_model` for an architecture or a head size that the operators cannot run, and `unsupported_plan` for a slice that
     /// this network cannot be cut into.
     package static func describe(
         _ encoder: EncoderConfiguration, _ weights: WeightStore, _ modules: [SentenceModule], form: NetworkForm,
-        slice: NetworkSlice? = nil, calibrating texts: [EncoderBatch.Sequence] = []
+        slice: NetworkSlice? = nil
     ) throws(ApusError) -> GraphDescription {
         guard encoder.headSize % 8 == 0 else {
             throw ApusError(
@@ -35,10 +32,7 @@ package enum EncoderGraph {
         }
         let slice = slice ?? .whole(layerCount: encoder.layers)
         let shard = try encoder.shard(slice, form)
-        let rounded =
-            form.kernelFormat == APUS_FORMAT_INT8 && !texts.isEmpty
-            ? try CalibrationPass(encoder, weights, texts: texts).channels(widest: Self.widestRounded) : [:]
-        var writer = GraphWriter(form, rounded: rounded)
+        var writer = GraphWriter(form)
         let family = family(encoder, weights)
         var hidden =
             slice.hasEmbeddings ? try family.embeddings(&writer) : writer.hiddenStates(width: encoder.hiddenSize)
@@ -63,9 +57,6 @@ package enum EncoderGraph {
         }
         return writer.graph
     }
-
-    /// Input channels of layers whose int8 weights are rounded for their inputs: half a second for all-MiniLM-L6-v2.
-    private static let widestRounded = 1024
 
     static func family(_ encoder: EncoderConfiguration, _ weights: WeightStore) -> any EncoderFamily {
         switch encoder.family {

@@ -55,14 +55,10 @@ extension GraphWriter {
     /// Layers of one input size as one: their weights and their biases, which all have or none has.
     private mutating func packed(_ layers: [Linear], _ format: apus_format) throws(ApusError) -> [Value] {
         let weights = layers.map(\.weight)
-        let rounded = rounded
-        let bytes = { () throws(ApusError) in try PackedWeights.linear(weights, format, rounded) }
+        let bytes = { () throws(ApusError) in try PackedWeights.linear(weights, format) }
         let blob = try blob(weights.map(\.name).joined(separator: "+"), bytes)
         let biases = layers.compactMap(\.bias)
-        guard biases.count == layers.count else { return [blob, .none] }
-        let corrected = weights.compactMap { rounded[$0.name]?.bias }
-        guard corrected.count == layers.count else { return [blob, try vector(biases)] }
-        return [blob, try vector(biases.map(\.name).joined(separator: "+"), corrected.flatMap { $0 })]
+        return [blob, biases.count == layers.count ? try vector(biases) : .none]
     }
 
     private mutating func table(_ table: WeightMatrix, _ format: apus_format) throws(ApusError) -> Value {
@@ -78,11 +74,9 @@ extension GraphWriter {
     private mutating func vector(_ parts: [TensorView]) throws(ApusError) -> Value {
         var values: [Float] = []
         for part in parts { values += try part.floats() }
-        return try vector(parts.map(\.name).joined(separator: "+"), values)
-    }
-
-    private mutating func vector(_ name: String, _ values: [Float]) throws(ApusError) -> Value {
-        try constant(name, .float32, [values.count]) { () throws(ApusError) in .owned(values.withUnsafeBytes { Array($0) }) }
+        return try constant(parts.map(\.name).joined(separator: "+"), .float32, [values.count]) { () throws(ApusError) in
+            .owned(values.withUnsafeBytes { Array($0) })
+        }
     }
 }
 

@@ -15,17 +15,14 @@ struct GraphWriter {
     }
 
     let form: NetworkForm
-    /// Linear layers in 8 bits for the kernels that were rounded for what they see, by the names of their weights.
-    let rounded: [String: RoundedChannels]
     /// What activations are at this place of the graph.
     private(set) var activationType: ElementType
     private(set) var graph = GraphDescription()
     private var constantNames: Set<String> = []
     private var nodeCount = 0
 
-    init(_ form: NetworkForm, rounded: [String: RoundedChannels] = [:]) {
+    init(_ form: NetworkForm) {
         self.form = form
-        self.rounded = rounded
         activationType = form.activationType
     }
 

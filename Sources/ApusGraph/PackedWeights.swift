@@ -10,11 +10,7 @@ enum PackedWeights {
     /// Linear layers of one input size as one blob of the kernels, their output channels one after the other.
     /// - Throws: `unsupported_model` for sizes that the kernels do not take, `invalid_checkpoint` for values that are not finite in int8,
     ///   `out_of_memory`.
-    ///
-    /// - Parameter rounded: matrices whose integers are taken from here, by their names.
-    static func linear(
-        _ parts: [WeightMatrix], _ format: apus_format, _ rounded: [String: RoundedChannels] = [:]
-    ) throws(ApusError) -> ConstantBytes {
+    static func linear(_ parts: [WeightMatrix], _ format: apus_format) throws(ApusError) -> ConstantBytes {
         guard let columns = parts.first?.columns, parts.allSatisfy({ $0.columns == columns }) else {
             throw ApusError(.unsupportedModel, "linear layers of different input sizes cannot be one", place: parts.first?.name)
         }
@@ -23,13 +19,7 @@ enum PackedWeights {
         try check(apus_linear_begin(format, Int64(rows), Int64(columns), blob.address), parts[0])
         var start = 0
         for part in parts {
-            if format == APUS_FORMAT_INT8, let channels = rounded[part.name] {
-                guard channels.scales.count == part.rows, channels.integers.count == part.rows * columns else {
-                    throw CalibrationPass.failure(part.name)
-                }
-                try check(
-                    apus_linear_pack_mixed_rows(blob.address, Int64(start), Int64(part.rows), channels.integers, channels.scales), part)
-            } else if format == APUS_FORMAT_INT8, !part.isFloatingPoint {
+            if format == APUS_FORMAT_INT8, !part.isFloatingPoint {
                 try part.readChannels { first, integers, scales throws(ApusError) in
                     guard let integers = integers.baseAddress, let from = scales.baseAddress else { return }
                     try check(

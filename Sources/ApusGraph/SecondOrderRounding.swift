@@ -5,27 +5,26 @@ import CApusKernels
 /// Rounds the weights of linear layers that see the same inputs so that the results, and not the weights, change least: GPTQ (Frantar et al.
 /// 2023), with the mean of what is left added to the bias.
 struct SecondOrderRounding {
-    let width: Int
-    let means: [Double]
+    private let width: Int
+    private let means: [Double]
     /// What each input channel's errors cost.
     private let importance: [Float]
     /// The channel that each row of ``feedback`` stands for; the last is rounded first.
-    let order: [Int32]
-    let feedback: [Float]
+    private let order: [Int32]
+    private let feedback: [Float]
 
-    /// Added to the diagonal, of its mean: GPTQ's `percdamp`, for as many tokens as blocks of 4 bits are calibrated with.
-    private static let usualDamping = 0.01
+    /// Added to the diagonal, of its mean: GPTQ's `percdamp`.
+    private static let damping = 0.01
 
-    /// - Parameter share: what is added to the diagonal, of its mean; more for fewer tokens.
     /// - Throws: `invalid_checkpoint` when the inputs are not finite.
-    init(_ moments: InputMoments, damping share: Double = usualDamping, layer: String) throws(ApusError) {
+    init(_ moments: InputMoments, layer: String) throws(ApusError) {
         width = moments.width
         means = moments.means
         let width = width
         let covariance = moments.covariance
         let diagonal = (0..<width).map { max(0, covariance[$0 * width + $0]) }
         // Inputs that never change leave nothing to go by: then weights are rounded to the nearest.
-        let damping = max(diagonal.reduce(0, +) / Double(width) * share, .leastNormalMagnitude)
+        let damping = max(diagonal.reduce(0, +) / Double(width) * Self.damping, .leastNormalMagnitude)
         importance = diagonal.map { Float($0 + damping) }
         // Channels that vary most are rounded while there are most others to make up for them.
         let order = diagonal.indices.sorted { (diagonal[$0], $0) < (diagonal[$1], $1) }

@@ -126,9 +126,12 @@ typedef struct {
     float scale;
 } weight_row;
 
-/// Mixes a group in place, without changing its length.
-static void mix_group(float group[APUS_MIX]) {
-    for (int i = 0; i < APUS_MIX; i++) group[i] *= 1 / APUS_MIX_SIZE;
+/// `count` weights from `first` on, which are of one group, as they meet the inputs: mixed where the inputs are.
+static void mix_weights(weight_row row, int64_t first, int64_t count, float group[APUS_MIX]) {
+    for (int64_t i = 0; i < count; i++) group[i] = row.floats ? row.floats[first + i] : (float)row.integers[first + i] * row.scale;
+    const float factor = count < APUS_MIX ? 1 / APUS_MIX_SIZE : 1.0f / APUS_MIX;
+    for (int64_t i = 0; i < count; i++) group[i] *= factor;
+    if (count < APUS_MIX) return;
     for (int stride = 1; stride < APUS_MIX; stride *= 2)
         for (int i = 0; i < APUS_MIX; i++)
             if (!(i & stride)) {
@@ -136,28 +139,6 @@ static void mix_group(float group[APUS_MIX]) {
                 group[i] = i & 2 * stride ? b - a : a + b;
                 group[i + stride] = i & 2 * stride ? a + b : a - b;
             }
-}
-
-apus_result apus_mix_rows(const float *rows, int64_t count, int64_t k, float *mixed) {
-    if (!rows || !mixed || count < 0 || k < 1) return APUS_BAD_ARGUMENT;
-    for (int64_t row = 0; row < count; row++, rows += k, mixed += k) {
-        memcpy(mixed, rows, (size_t)k * sizeof(float));
-        for (int64_t first = 0; first + APUS_MIX <= k; first += APUS_MIX) mix_group(mixed + first);
-    }
-    return APUS_OK;
-}
-
-/// `count` weights from `first` on, which are of one group, mixed where the inputs are.
-static void mix_weights(weight_row row, int64_t first, int64_t count, float group[APUS_MIX]) {
-    for (int64_t i = 0; i < count; i++) group[i] = row.floats ? row.floats[first + i] : (float)row.integers[first + i] * row.scale;
-    if (count == APUS_MIX) mix_group(group);
-}
-
-/// What goes with an output channel's integers: the scale of its mixed weights, which makes up for what mixing adds to the length of inputs,
-/// and their sum.
-static void finish_int8_row(uint8_t *blob, const apus_linear_sizes *sizes, int64_t channel, float scale, int64_t sum) {
-    ((float *)(blob + sizes->scales))[channel] = scale / APUS_MIX_SIZE;
-    ((float *)(blob + sizes->column_sums))[channel] = (float)sum;
 }
 
 /// Quantises an output channel; false when a weight is not finite. Mixes twice, because there is no room for a whole row.
@@ -180,7 +161,8 @@ static int pack_int8_row(uint8_t *blob, const apus_linear_header *header, const 
             sum += value;
         }
     }
-    finish_int8_row(blob, sizes, channel, scale, sum);
+    ((float *)(blob + sizes->scales))[channel] = scale;
+    ((float *)(blob + sizes->column_sums))[channel] = (float)sum;
     return 1;
 }
 
@@ -216,24 +198,6 @@ apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t 
         if (!(fabsf(scales[row]) <= FLT_MAX)) return APUS_BAD_ARGUMENT;
         weight_row integers = {.integers = weight + row * header->k, .scale = scales[row]};
         if (!pack_int8_row(packed, header, &sizes, first_row + row, integers)) return APUS_BAD_ARGUMENT;
-    }
-    return APUS_OK;
-}
-
-apus_result apus_linear_pack_mixed_rows(void *packed, int64_t first_row, int64_t rows, const int8_t *weight, const float *scales) {
-    apus_linear_sizes sizes;
-    const apus_linear_header *header = apus_linear_header_of(packed, SIZE_MAX, &sizes);
-    if (!header) return APUS_BAD_BLOB;
-    if (!weight || !scales || header->format != APUS_FORMAT_INT8 || !is_inside(header, first_row, rows)) return APUS_BAD_ARGUMENT;
-    uint8_t *blob = packed;
-    for (int64_t row = 0; row < rows; row++, weight += header->k) {
-        if (!(fabsf(scales[row]) <= FLT_MAX)) return APUS_BAD_ARGUMENT;
-        int64_t sum = 0;
-        for (int64_t i = 0; i < header->k; i++) {
-            *(int8_t *)(blob + place(&sizes, first_row + row, i)) = weight[i];
-            sum += weight[i];
-        }
-        finish_int8_row(blob, &sizes, first_row + row, scales[row], sum);
     }
     return APUS_OK;
 }

@@ -22,8 +22,8 @@ enum {
     APUS_MIX = 128
 };
 
-/// √APUS_MIX: what those sums and differences multiply the length of inputs with. Inputs that are not mixed are multiplied by it too, so that
-/// all have the same share of the 8 bits; the scales of weights are divided by it.
+/// √APUS_MIX: what mixing multiplies the size of inputs with, and divides that of weights by; also of those that are not mixed, so that all
+/// have the same share of the 8 bits.
 #define APUS_MIX_SIZE 11.3137085f
 
 /// Rows as a kernel reads them: `stride` bytes apart; in int8 value = (u8 - zero) · scale, `scales` and `zeros` one per row.

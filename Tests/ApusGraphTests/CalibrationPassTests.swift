@@ -64,35 +64,4 @@ import Testing
         #expect(code([.init(ids: [Int32(encoder.vocabularySize)], typeIDs: [0])]) == .invalidCheckpoint)
         #expect(code([.init(ids: [Int32](repeating: 1, count: encoder.longestSequence + 1), typeIDs: [])]) == .invalidValue)
     }
-
-    private static func bytes(_ constant: Constant) -> [UInt8] {
-        switch constant.storage {
-        case .borrowed(let source): Array(source.bytes)
-        case .owned(let bytes): bytes
-        }
-    }
-
-    /// In 8 bits for the kernels: another rounding of the same weights, the same one every time, and biases that make up for its mean.
-    @Test(arguments: GraphFormTests.names)
-    func int8WeightsOfTheKernelsAreRoundedForWhatLayersSee(name: String) throws {
-        let (checkpoint, encoder, weights) = try Self.model(name)
-        func constants(_ form: NetworkForm, _ texts: [EncoderBatch.Sequence]) throws -> [String: [UInt8]] {
-            let graph = try EncoderGraph.describe(encoder, weights, checkpoint.modules, form: form, calibrating: texts)
-            return Dictionary(uniqueKeysWithValues: graph.constants.map { ($0.name, Self.bytes($0)) })
-        }
-        let texts = Self.texts(encoder)
-        let (plain, rounded, again) = (try constants(.kernelsInt8, []), try constants(.kernelsInt8, texts), try constants(.kernelsInt8, texts))
-        #expect(rounded == again && rounded.keys == plain.keys)
-        let changed = rounded.keys.filter { rounded[$0] != plain[$0] }
-        #expect(changed.filter { $0.hasPrefix("packed:") }.count == 4 * encoder.layers)
-        #expect(changed.filter { $0.hasSuffix("bias") }.count == 4 * encoder.layers)
-        for key in changed where key.hasPrefix("packed:") {
-            let (before, after) = (plain[key] ?? [], rounded[key] ?? [])
-            #expect(before.count == after.count)
-            // Integers of one step more or less, not others.
-            let most = zip(before, after).dropFirst(64).prefix(before.count / 2).map { abs(Int(Int8(bitPattern: $0)) - Int(Int8(bitPattern: $1))) }.max()
-            #expect((most ?? 0) < 16, "\(key)")
-        }
-        #expect(try constants(.kernelsFP32, texts) == constants(.kernelsFP32, []))
-    }
 }

@@ -214,43 +214,4 @@ struct LinearReference {
         try #require(apus_linear_pack_int8_rows(other.base, 0, Int64(n), integers, scales) == APUS_OK)
         #expect(memcmp(blob.base, other.base, blob.count) == 0)
     }
-
-    @Test func mixingKeepsProductsAndTheRestOfARow() throws {
-        var noise = Noise(12)
-        let k = 300
-        let rows = noise.floats(2 * k)
-        var found = [Float](repeating: 0, count: 2 * k)
-        #expect(apus_mix_rows(rows, 2, Int64(k), &found) == APUS_OK)
-        let wanted = mixed(rows[..<k].map(Double.init)) + mixed(rows[k...].map(Double.init))
-        #expect(largestDifference(found, wanted) < 1e-5)
-        #expect(Array(found[256..<k]) == Array(rows[256..<k]))
-        func product(_ x: [Float]) -> Double { (0..<k).reduce(0) { $0 + Double(x[$1]) * Double(x[k + $1]) } }
-        #expect(abs(product(found) - product(rows)) < 1e-4)
-        #expect(apus_mix_rows(rows, 1, 0, &found) == APUS_BAD_ARGUMENT && apus_mix_rows(rows, -1, 1, &found) == APUS_BAD_ARGUMENT)
-    }
-
-    /// Mixed and quantised outside, a weight becomes the blob that packing makes of it, but for scales that are computed in another order.
-    @Test func mixedIntegersGiveTheResultsOfTheirWeights() throws {
-        var noise = Noise(13)
-        let n = 66, k = 384
-        let weight = noise.floats(n * k)
-        var rows = [Float](repeating: 0, count: n * k)
-        try #require(apus_mix_rows(weight, Int64(n), Int64(k), &rows) == APUS_OK)
-        var integers = [Int8](repeating: 0, count: n * k), scales = [Float](repeating: 0, count: n)
-        for row in 0..<n {
-            var quantised = [Int8](repeating: 0, count: k)
-            try #require(apus_quantize_row_int8(Array(rows[(row * k)..<(row + 1) * k]), Int64(k), &quantised, &scales[row]) == APUS_OK)
-            integers.replaceSubrange((row * k)..<(row + 1) * k, with: quantised)
-        }
-        let blob = try packedLinear(APUS_FORMAT_INT8, n: n, k: k, weight)
-        let other = KernelMemory(count: blob.count)
-        try #require(apus_linear_begin(APUS_FORMAT_INT8, Int64(n), Int64(k), other.base) == APUS_OK)
-        try #require(apus_linear_pack_mixed_rows(other.base, 0, Int64(n), integers, scales) == APUS_OK)
-        let x = noise.floats(3 * k)
-        let expected = linear(blob, nil, APUS_ACT_NONE, x, m: 3, n: n), found = linear(other, nil, APUS_ACT_NONE, x, m: 3, n: n)
-        #expect(largestDifference(found, expected.map(Double.init)) < 1e-4)
-        scales[3] = .nan
-        #expect(apus_linear_pack_mixed_rows(other.base, 0, Int64(n), integers, scales) == APUS_BAD_ARGUMENT)
-        #expect(apus_linear_pack_mixed_rows(other.base, 1, Int64(n), integers, scales) == APUS_BAD_ARGUMENT)
-    }
 }

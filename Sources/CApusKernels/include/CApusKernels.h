@@ -87,13 +87,6 @@ apus_result apus_linear_pack_rows(void *packed, int64_t first_row, int64_t rows,
 /// finite.
 apus_result apus_linear_pack_int8_rows(void *packed, int64_t first_row, int64_t rows, const int8_t *weight, const float *scales);
 
-/// Mixes the whole groups of 128 input channels of `count` rows of `k` as int8 does with weights and activations; lengths and products of
-/// mixed rows are those of the rows.
-apus_result apus_mix_rows(const float *rows, int64_t count, int64_t k, float *mixed);
-
-/// Stores integers of weights that were mixed before they were quantised: `weight` `[rows, k]` within -127...127, `scales` `[rows]`.
-apus_result apus_linear_pack_mixed_rows(void *packed, int64_t first_row, int64_t rows, const int8_t *weight, const float *scales);
-
 /// Quantises a row for storage: `out[i] = round(row[i] / scale)`, in -127...127, `scale = max |row| / 127`.
 apus_result apus_quantize_row_int8(const float *row, int64_t k, int8_t *out, float *scale);
 
