@@ -114,7 +114,11 @@ import Testing
         let sequences = try tiny.golden().sequences
         for form in [NetworkForm.kernelsInt8, .fusedInt8] {
             let saved = try await TestEngine.run(directory, form, [sequences])
-            #expect(saved == (try await TestEngine.run(tiny.directory, form, [sequences])) && !saved.isEmpty)
+            let logits = try await TestEngine.run(tiny.directory, form, [sequences])
+            // Kernels round weights once more, after mixing their channels.
+            let tolerance: Float = form == .kernelsInt8 ? 0.1 : 0
+            #expect(saved.count == logits.count && !saved.isEmpty)
+            #expect(zip(saved, logits).allSatisfy { abs($0 - $1) <= tolerance })
         }
     }
 

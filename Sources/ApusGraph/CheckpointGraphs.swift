@@ -1,8 +1,6 @@
 import ApusCheckpoint
 package import ApusErrors
 package import ApusExecution
-import ApusTokenizers
-import CApusKernels
 
 /// Writes the graphs of checkpoints on disk.
 package struct CheckpointGraphs: GraphSource {
@@ -17,26 +15,13 @@ package struct CheckpointGraphs: GraphSource {
             guard case .encoder(let configuration, let weights) = checkpoint.source else {
                 throw ApusError(.unsupportedModel, "this checkpoint is an ONNX file, its network is not written by Apus", place: directory)
             }
-            // Parts of a network do not see what reaches them, and weights that were quantised before are rounded.
-            let isWhole = slice == nil && checkpoint.quantization == nil
-            graph = try EncoderGraph.describe(
-                configuration, weights, checkpoint.modules, form: form, slice: slice,
-                calibrating: isWhole && form.kernelFormat == APUS_FORMAT_INT8 ? Self.calibration(checkpoint) : [])
+            graph = try EncoderGraph.describe(configuration, weights, checkpoint.modules, form: form, slice: slice)
         case .segmented:
             throw ApusError(.unsupportedPlan, "a network in segments is no single graph", place: directory)
         case .pooling(let width):
             graph = try PoolingGraph.describe(width: width, checkpoint.modules)
         }
         return DescribedGraph(graph) { checkpoint.releaseMappedPages() }
-    }
-
-    /// What the layers are to see; nothing where the checkpoint has no tokenizer of a known kind, which whoever runs it will say.
-    private static func calibration(_ checkpoint: Checkpoint) -> [EncoderBatch.Sequence] {
-        guard let tokenizer = try? Tokenizer(contentsOf: checkpoint.tokenizerPath) else { return [] }
-        return CalibrationTexts.all.compactMap { text in
-            let encoding = tokenizer.encode(text).truncated(to: checkpoint.maxTokens)
-            return encoding.ids.isEmpty ? nil : EncoderBatch.Sequence(ids: encoding.ids, typeIDs: encoding.typeIDs)
-        }
     }
 
     package func part(ofFile path: String, _ slice: FileSlice, converting: [ValueDescription]) throws(ApusError) -> [UInt8] {

@@ -30,19 +30,20 @@ import Testing
         let scheduler = try scheduler(work)
         async let first = run(scheduler, [1])
         while work.script.runs.isEmpty { await Task.yield() }
-        // One joins what runs, two share what waits, one of them within its own request.
-        async let joined = run(scheduler, [1])
+        // One joins what runs, which is seen by its other input that waits; two share what waits, one of them within its own request.
+        async let joined = run(scheduler, [1, 5])
+        await waits(scheduler, for: 1)
         async let second = run(scheduler, [2, 3])
-        await waits(scheduler, for: 2)
-        async let third = run(scheduler, [3, 4, 4])
         await waits(scheduler, for: 3)
+        async let third = run(scheduler, [3, 4, 4])
+        await waits(scheduler, for: 4)
         work.script.releaseAll()
         #expect(try await first.rows.map { try $0.get() } == [2])
-        #expect(try await joined.rows.map { try $0.get() } == [2])
+        #expect(try await joined.rows.map { try $0.get() } == [2, 10])
         #expect(try await second.rows.map { try $0.get() } == [4, 6])
         #expect(try await third.rows.map { try $0.get() } == [6, 8, 8])
         #expect(try await third.runs.map(\.isShared) == [true, false, true])
-        #expect(work.script.runs.flatMap { $0 }.sorted() == [1, 2, 3, 4])
+        #expect(work.script.runs.flatMap { $0 }.sorted() == [1, 2, 3, 4, 5])
     }
 
     @Test("weighs all inputs of a request, not only those that it hands over first")
