@@ -158,7 +158,7 @@ def test_a_quantised_copy_serves_as_the_model_does_quantised_at_load(quantized, 
         reply = copy.embed(golden["texts"], model=precision)
         assert reply.headers["x-apus-precision"] == precision
         ours, theirs = apus.vectors(reply), apus.vectors(original.embed(golden["texts"]))
-        assert (ours * theirs).sum(axis=1).min() >= 0.995 if precision == "int8" else np.array_equal(ours, theirs)
+        assert (ours * theirs).sum(axis=1).min() >= 0.99 if precision == "int8" else np.array_equal(ours, theirs)
 
 
 def test_a_quantised_copy_has_no_other_precision(quantized):
