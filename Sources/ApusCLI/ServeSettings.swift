@@ -41,8 +41,9 @@ struct ServeSettings {
     }
 
     /// A worker takes a socket and a shared memory region for each lane and for its loader, a control channel, and the far ends while it is
-    /// started: 64 for everything else, and as many again for eight devices of two lanes and their successors.
-    private static let reservedDescriptors = 64 + 8 * 24
+    /// started: 64 for everything else, 24 for each of eight devices of two lanes and its successor. An open collection has 6, and more while
+    /// it is searched by several at once.
+    private static let reservedDescriptors = 64 + 8 * 24 + 64 * 12
 
     private init(_ loaded: LoadedConfiguration) throws(ApusError) {
         configuration = loaded.configuration
