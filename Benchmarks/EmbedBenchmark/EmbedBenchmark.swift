@@ -34,6 +34,8 @@ struct EmbedBenchmark {
         }
     }
 
+    /// Off the main thread, as a server's requests are: its queue would add a change of threads to every text.
+    @concurrent
     private static func throughput(_ options: Options) async throws {
         let text = try String(contentsOfFile: options.file ?? "", encoding: .utf8)
         var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Threads that take work from one queue, in the order it came; whichever is free takes the next.
+/// Threads that take work from one queue, in the order it came; of those that are free the one that worked last takes the next.
 ///
 /// Threads and not tasks: steps and waits for workers block for milliseconds, and would starve Swift's cooperative pool.
 package final class LaneThreads: Sendable {
@@ -18,7 +18,8 @@ package final class LaneThreads: Sendable {
             let queue = queue
             Self.start("\(name)-\(index)", stackBytes) {
                 begin(index)
-                while let work = queue.next() { work() }
+                let seat = Seat()
+                while let work = queue.next(seat) { work() }
             }
         }
     }
@@ -47,34 +48,78 @@ package final class LaneThreads: Sendable {
     }
 }
 
-/// Work waiting for a thread. Closing lets the threads finish what was queued and end.
+/// Work waiting for a thread, and threads waiting for work. Closing lets the threads finish what was queued and end.
+///
+/// The thread that came last is woken first: its core and its caches are the warmest, and where there is little to do the others sleep on.
 private final class WorkQueue: @unchecked Sendable {
-    // All state is guarded by `condition`.
-    private let condition = NSCondition()
+    // All state is guarded by `lock`.
+    private let lock = NSLock()
     private var waiting: [@Sendable () -> Void] = []
+    private var seats: [Seat] = []
     private var isClosed = false
 
     /// False when the queue is closed and nobody would take the work.
     func append(_ work: @escaping @Sendable () -> Void) -> Bool {
-        condition.withLock {
-            guard !isClosed else { return false }
+        let (isTaken, seat) = lock.withLock { () -> (Bool, Seat?) in
+            guard !isClosed else { return (false, nil) }
+            if let seat = seats.popLast() { return (true, seat) }
             waiting.append(work)
-            condition.signal()
-            return true
+            return (true, nil)
         }
+        seat?.hand(.work(work))
+        return isTaken
     }
 
     func close() {
-        condition.withLock {
+        let seats = lock.withLock {
             isClosed = true
-            condition.broadcast()
+            defer { self.seats = [] }
+            return self.seats
         }
+        for seat in seats { seat.hand(.end) }
     }
 
-    func next() -> (@Sendable () -> Void)? {
+    /// - Parameter seat: the calling thread's.
+    func next(_ seat: Seat) -> (@Sendable () -> Void)? {
+        let order = lock.withLock { () -> Seat.Order? in
+            if !waiting.isEmpty { return .work(waiting.removeFirst()) }
+            if isClosed { return .end }
+            seats.append(seat)
+            return nil
+        }
+        switch order ?? seat.wait() {
+        case .work(let work): return work
+        case .end: return nil
+        }
+    }
+}
+
+/// Where one thread waits for what it is to do next.
+private final class Seat: @unchecked Sendable {
+    enum Order {
+        case work(@Sendable () -> Void)
+        case end
+    }
+
+    // Guards `order`.
+    private let condition = NSCondition()
+    private var order: Order?
+
+    func hand(_ order: Order) {
+        condition.withLock { self.order = order }
+        // Whoever wakes up finds the lock free.
+        condition.signal()
+    }
+
+    func wait() -> Order {
         condition.withLock {
-            while waiting.isEmpty && !isClosed { condition.wait() }
-            return waiting.isEmpty ? nil : waiting.removeFirst()
+            while true {
+                if let order {
+                    self.order = nil
+                    return order
+                }
+                condition.wait()
+            }
         }
     }
 }

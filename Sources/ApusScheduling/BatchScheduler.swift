@@ -271,8 +271,9 @@ package final class BatchScheduler<Work: BatchWork>: Sendable {
             let (launches, judgement) = state.withLockedValue { state in
                 (state.deliver(run, shape, outputs, started: started, ended: ended), state.judgement(of: run.replica.device))
             }
-            report(run, .succeeded, shape, seconds, nil)
+            // Who waits goes on while this is written down.
             start(launches)
+            report(run, .succeeded, shape, seconds, nil)
             if let judgement {
                 metrics.judged(
                     run.replica.device, budget: judgement.budget, ceiling: judgement.ceiling, predictionError: judgement.predictionError)
