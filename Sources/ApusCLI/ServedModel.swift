@@ -23,9 +23,11 @@ struct ServedModel: EmbeddingModel {
         isCachePerKey = cachePerKey
     }
 
+    var task: ModelDescription.Task { ready.embedder.classifier?.task.told ?? .embedding }
+
     var description: ModelDescription {
         ModelDescription(
-            id: ready.name, created: created, task: ready.embedder.classifier?.task.told ?? .embedding, dimensions: ready.embedder.dimensions,
+            id: ready.name, created: created, task: task, dimensions: ready.embedder.dimensions,
             labels: ready.embedder.classifier?.labels ?? [],
             maxTokens: ready.embedder.maxTokens, vocabularySize: ready.embedder.vocabularySize,
             precision: ready.precisions.map(\.rawValue).joined(separator: ","),

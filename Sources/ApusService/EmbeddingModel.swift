@@ -11,6 +11,9 @@ package import ApusErrors
 package protocol EmbeddingModel: Sendable {
     var description: ModelDescription { get }
 
+    /// ``ModelDescription/task`` of ``description``, for those who ask for nothing else: it is asked of every request.
+    var task: ModelDescription.Task { get }
+
     /// Throws what ``embed(_:options:)`` would throw for want of room if it were asked now for the shortest input, and does nothing else.
     func requireRoom(_ options: EmbeddingOptions) throws(ApusError)
 
@@ -25,6 +28,8 @@ package protocol EmbeddingModel: Sendable {
 }
 
 extension EmbeddingModel {
+    package var task: ModelDescription.Task { description.task }
+
     /// There is room.
     package func requireRoom(_ options: EmbeddingOptions) throws(ApusError) {}
 

@@ -26,7 +26,7 @@ struct ModelRun: Sendable {
     func requireRoom(_ options: EmbeddingOptions, for task: ModelDescription.Task) throws(ApusError) {
         try limiter.requireRoom(options.client)
         var refusal: ApusError?
-        for model in catalog.ready where model.description.task == task {
+        for model in catalog.ready where model.task == task {
             do throws(ApusError) {
                 return try model.requireRoom(options)
             } catch {
@@ -39,7 +39,7 @@ struct ModelRun: Sendable {
     func model(named name: String, for task: ModelDescription.Task) throws(ApusError) -> any EmbeddingModel {
         switch catalog.entry(name) {
         case .ready(let model):
-            let made = model.description.task
+            let made = model.task
             guard made == task else {
                 throw ApusError(
                     .unsupportedTask, "the model \(ClientText.quoted(name)) is made for the task \(made.rawValue), not for \(task.rawValue)",
