@@ -81,6 +81,7 @@ struct PlanLoadTests {
         await fleet.serves(form.units)
 
         let isOver = NIOLockedValueBox(false)
+        let soFar = NIOLockedValueBox(0)
         let answered = try await withThrowingTaskGroup(of: Int.self) { group in
             for client in 0..<8 {
                 group.addTask {
@@ -91,13 +92,15 @@ struct PlanLoadTests {
                         let values = try answers.rows.map { try $0.get() }
                         #expect(values == (0..<3).map { 2 * (base + $0) })
                         count += 3
+                        soFar.withLockedValue { $0 += 3 }
                     }
                     return count
                 }
             }
             for _ in 0..<3 {
+                let before = soFar.withLockedValue { $0 }
                 source.kill(Self.cpu(0))
-                try await Task.sleep(for: .milliseconds(30))
+                while soFar.withLockedValue({ $0 }) < before + 48 { try await Task.sleep(for: .milliseconds(2)) }
                 await fleet.serves(form.units)
             }
             if form.tensor != nil || form.pipeline != nil {
@@ -111,7 +114,7 @@ struct PlanLoadTests {
             isOver.withLockedValue { $0 = true }
             return try await group.reduce(0, +)
         }
-        #expect(answered > 100)
+        #expect(answered >= 3 * 48)
         #expect(fleet.status().plan?.current == fleet.status().plan?.wished)
         await fleet.shutdown()
     }
