@@ -41,6 +41,12 @@ class Outage:
     """Share of the machine's processor time that went to programs other than the server and this one, in the seconds after it."""
 
 
+def process_times(pid):
+    """Processor seconds of a process, in user mode and in the system, then those of its children that have ended."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]
+    return [int(field) / os.sysconf("SC_CLK_TCK") for field in fields]
+
+
 class Processors:
     """How much of the machine others use: a figure measured beside a build says little about the server."""
 
@@ -54,9 +60,9 @@ class Processors:
         own = sum(os.times()[:4])
         for front, pid in [(server.process.pid, pid) for server in self.servers for pid in server.processes()]:
             with contextlib.suppress(OSError):
-                times = [int(field) for field in pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]]
+                times = process_times(pid)
                 # What workers used that have ended is in the server's account of its children.
-                own += sum(times if pid == front else times[:2]) / self.ticks
+                own += sum(times if pid == front else times[:2])
         # Of user, nice, system, idle, iowait, irq, softirq and steal, all but idle and iowait are use.
         return time.monotonic(), (sum(fields) - fields[3] - fields[4]) / self.ticks, own
 

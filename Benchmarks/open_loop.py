@@ -29,7 +29,9 @@ LATE_SECONDS = 0.02
 class OpenLoop(keep_alive.Connections):
     """Sends traffic to a server on this machine from one thread, and keeps the books."""
 
-    def __init__(self, port, *traffic, seed=5, connections=900):
+    def __init__(self, port, *traffic, seed=5, connections=900, pause=0.0):
+        """`pause`: seconds from one look at what is due and what came to the next, for rates at which a look for each would take the processor
+        from the server; times of arrival stay what they are, and what the pause adds to latencies is counted."""
         names = [kind.name for kind in traffic]
         if len(set(names)) != len(names):
             raise ValueError(f"two classes of one name: {names}")
@@ -37,7 +39,7 @@ class OpenLoop(keep_alive.Connections):
             if kind.clients >= len(kind.requests):
                 raise ValueError(f"{kind.name}: {kind.clients} clients, but {len(kind.requests)} requests: those in flight must not share texts")
         super().__init__(port, connections)
-        self.traffic, self.seed = traffic, seed
+        self.traffic, self.seed, self.pause = traffic, seed, pause
         self.prefix = f"{random.Random().getrandbits(40):010x}-"
         self.entries = []
         self.waiting = collections.deque()
@@ -113,6 +115,9 @@ class OpenLoop(keep_alive.Connections):
                 self._arrive(kind, now)
 
     def _turn(self, until):
+        if self.pause:
+            time.sleep(self.pause)
+            until = 0.0
         self._send_due()
         # Selectors wait whole milliseconds where select waits microseconds, and their own descriptor can be waited for.
         ready, _, _ = select.select([self.selector.fileno()], [], [], max(0.0, until - time.monotonic()))

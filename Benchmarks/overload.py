@@ -16,7 +16,7 @@ import time
 from harness import report, table
 
 from configured_server import MEBIBYTE, ConfiguredServer, Watch, add_server_arguments, asked_precision, mean_between, padding_between, server_arguments
-from kill_workers import Processors
+from kill_workers import Processors, process_times
 from open_loop import OpenLoop, closed_loop
 from traffic import Requests, Traffic
 
@@ -33,10 +33,11 @@ def trial(server, requests, rate, seconds, deadline):
     """Figures of an open loop at `rate` requests a second."""
     traffic = Traffic("overload", requests, phases=((seconds, rate),), deadline=deadline)
     processors = Processors(server)
-    before = processors.look()
+    before, used = processors.look(), processor_seconds(server)
     with Watch(server, every=min(0.5, seconds / 12)) as watch:
         loop = OpenLoop(server.port, traffic).run()
-    others = processors.others(before, processors.look())
+    after, used = processors.look(), [end - begin for begin, end in zip(used, processor_seconds(server))]
+    others = processors.others(before, after)
     # The queue fills in the beginning; from then on it is as full as it gets.
     begin = seconds / 5
     figures = loop.figures(traffic, begin)
@@ -54,8 +55,15 @@ def trial(server, requests, rate, seconds, deadline):
         "prediction_error_ratio": samples[-1][1].max("apus_batch_prediction_error_ratio") if samples else None,
         "memory_mib": [round(size / MEBIBYTE, 1) for _, size in watch.memory], "pss_mib": [round(size / MEBIBYTE, 1) for _, size in watch.pss],
         "most_in_flight": loop.most_in_flight, "generator_cpu_share": loop.cpu_share, "others_cpu_share": others,
+        "server_cpu_share": used[0] / (after[0] - before[0]), "workers_cpu_share": used[1] / (after[0] - before[0]),
         "complaints": loop.complaints() + [f"unexpected answers: {code}" for code in figures["refused"] if code not in EXPECTED],
         "doubts": loop.doubts()}
+
+
+def processor_seconds(server):
+    """Processor seconds that the server itself and that its workers used so far: what refusals cost is in the one, what answers cost in the other."""
+    front = server.process.pid
+    return [sum(sum(process_times(pid)[:2]) for pid in pids) for pids in ([front], [pid for pid in server.processes() if pid != front])]
 
 
 def _p99(times):
@@ -119,11 +127,12 @@ def main():
         rows.append([f"{times:g}x", figures["offered_per_s"], figures["goodput_per_s"], f"{figures['goodput_per_s'] / peak:.0%}", figures["p99_ms"] or "",
                      figures["refused"].get(REFUSALS[0], 0), figures["refused"].get("504 deadline_exceeded", 0), figures["refused_p99_ms"] or "",
                      "/".join(figures["retry_after"]), f"{(figures['memory_growth'] or 0) / MEBIBYTE:+.1f}", int(figures["expired_on_device"]),
-                     f"{figures['late_p99_ms']:.1f}", f"{figures['generator_cpu_share']:.0%}", f"{figures['others_cpu_share']:.0%}"])
+                     f"{figures['late_p99_ms']:.1f}", f"{figures['generator_cpu_share']:.2f}", f"{figures['server_cpu_share']:.2f}",
+                     f"{figures['workers_cpu_share']:.2f}", f"{figures['others_cpu_share']:.0%}"])
     if kept > MOST_KEPT:
         missed.append(f"{kept / MEBIBYTE:.0f} MiB more at rest than before")
     table(f"Requests/s of {requests.size} short texts, peak {peak:.1f}, deadline {arguments.deadline_ms:g} ms; at rest {kept / MEBIBYTE:+.1f} MiB",
-          ["load", "offered", "goodput", "of peak", "p99 ms", "503", "504", "503 p99 ms", "retry", "MiB", "overdue", "late p99 ms", "generator", "others"], rows)
+          ["load", "offered", "goodput", "of peak", "p99 ms", "503", "504", "503 p99 ms", "retry", "MiB", "overdue", "late p99 ms", "generator cores", "server cores", "workers cores", "others"], rows)
     for times, figures in loads.items():
         if times > 1 and figures["offered_per_s"] < 0.9 * times * peak:
             figures["doubts"].append(f"the peak was higher later: {times:g} times it became {figures['offered_per_s'] / peak:.1f} times")
