@@ -24,15 +24,20 @@ typedef int32_t four_integers __attribute__((vector_size(16), aligned(4), may_al
         vector sum[8][APUS_GROUP];                                                                                                         \
         UNROLL for (int r = 0; r < count; r++)                                                                                             \
             UNROLL for (int q = 0; q < queries; q++) sum[r][q] = (vector){0};                                                              \
-        for (int64_t unit = 0; unit < units; unit++, group += APUS_UNIT * queries) {                                                       \
-            if (ahead)                                                                                                                     \
-                UNROLL for (int r = 0; r < count; r++) __builtin_prefetch(rows[r + ahead] + unit * APUS_UNIT, 0, 3);                       \
-            UNROLL for (int part = 0; part < PARTS; part++)                                                                                \
-                UNROLL for (int r = 0; r < count; r++) {                                                                                   \
-                    vector x = load(rows[r] + unit * APUS_UNIT, part);                                                                     \
-                    UNROLL for (int q = 0; q < queries; q++) sum[r][q] = add(sum[r][q], x, group + APUS_UNIT * q, part);                   \
+        if (queries == 1)                                                                                                                  \
+            UNROLL for (int r = 0; r < count; r++)                                                                                         \
+                for (int64_t unit = 0; unit < units; unit++) {                                                                             \
+                    if (ahead) __builtin_prefetch(rows[r + ahead] + unit * APUS_UNIT, 0, 3);                                               \
+                    UNROLL for (int part = 0; part < PARTS; part++)                                                                        \
+                        sum[r][0] = add(sum[r][0], load(rows[r] + unit * APUS_UNIT, part), group + unit * APUS_UNIT, part);                \
                 }                                                                                                                          \
-        }                                                                                                                                  \
+        else                                                                                                                               \
+            for (int64_t unit = 0; unit < units; unit++, group += APUS_UNIT * queries)                                                     \
+                UNROLL for (int part = 0; part < PARTS; part++)                                                                            \
+                    UNROLL for (int r = 0; r < count; r++) {                                                                               \
+                        vector x = load(rows[r] + unit * APUS_UNIT, part);                                                                 \
+                        UNROLL for (int q = 0; q < queries; q++) sum[r][q] = add(sum[r][q], x, group + APUS_UNIT * q, part);               \
+                    }                                                                                                                      \
         if (queries == 1)                                                                                                                  \
             UNROLL for (int r = 0; r < count; r += 4)                                                                                      \
                 *(four_integers *)(sums + r) =                                                                                             \
