@@ -1,4 +1,5 @@
 import ApusJSON
+import Foundation
 import Testing
 
 struct JSONWriterTests {
@@ -97,6 +98,16 @@ struct JSONWriterTests {
     func `floats become the base64 of their little-endian bytes`(_ row: (values: [Float], expected: String)) {
         let encoded = text { $0.base64(row.values) }
         #expect(encoded == "\"\(row.expected)\"")
+    }
+
+    @Test func `base64 is Foundation's for every length, and for values that do not lie side by side`() {
+        var generator = SeededGenerator(state: 7)
+        for count in 0..<100 {
+            let values = (0..<count).map { _ in Float(bitPattern: UInt32.random(in: 0 ... .max, using: &generator)) }
+            let expected = "\"" + values.withUnsafeBytes { Data($0).base64EncodedString() } + "\""
+            #expect(text { $0.base64(values) } == expected)
+            #expect(text { $0.base64(values.reversed().lazy.reversed()) } == expected)
+        }
     }
 }
 
