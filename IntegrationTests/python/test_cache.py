@@ -162,6 +162,22 @@ def test_a_restart_forgets_nothing(tmp_path):
         assert cache(server.embed(inputs[:3])) == (0, 3)
 
 
+@pytest.mark.parametrize("size", ("--tensor-parallel", "--pipeline-parallel"))
+def test_all_devices_of_a_group_are_told_again_and_after_a_restart(tmp_path, size):
+    path, (text,) = tmp_path / "cache.sqlite", texts(1, "together")
+    told = []
+    with kept(path, "--devices", "cpu:2", size, "2") as server:
+        told += [server.embed(text, provenance=True) for _ in range(2)]
+        written(server, 1)
+    with kept(path, "--devices", "cpu:2", size, "2") as server:
+        restored(server)
+        told.append(server.embed(text, provenance=True))
+    assert [cache(reply) for reply in told] == [(0, 1), (1, 0), (1, 0)]
+    assert [reply.headers["x-apus-device"] for reply in told] == ["cpu:0,cpu:1"] * 3
+    assert [reply.json["provenance"][0]["device"] for reply in told] == ["cpu:0,cpu:1"] * 3
+    assert len({reply.json["data"][0]["embedding"].__repr__() for reply in told}) == 1
+
+
 def test_what_was_written_survives_kill_9(tmp_path):
     path = tmp_path / "cache.sqlite"
     for turn in range(3):
@@ -315,6 +331,20 @@ def test_servers_share_what_one_computed(tmp_path):
 
 
 @needs_redis
+@needs_redis
+def test_a_server_tells_all_devices_of_another_servers_group(tmp_path):
+    with Redis(tmp_path) as redis:
+        arguments = dict(cache=True, env={"APUS_CACHE_REDIS_URL": f"redis://127.0.0.1:{redis.port}/0"})
+        with apus.Server("--precision", "fp32", "--devices", "cpu:2", "--tensor-parallel", "2", **arguments) as group:
+            used(group)
+            assert group.embed("from afar").headers["x-apus-device"] == "cpu:0,cpu:1"
+            apus.eventually(lambda: group.metric("apus_cache_writes_total", level="redis") >= 1, server=group)
+        with apus.Server("--precision", "fp32", "--devices", "cpu:2", "--pipeline-parallel", "2", **arguments) as other:
+            used(other)
+            reply = other.embed("from afar")
+            assert cache(reply) == (1, 0) and reply.headers["x-apus-device"] == "cpu:0,cpu:1"
+
+
 def test_a_redis_that_dies_stands_still_or_holds_other_things_costs_no_request(tmp_path):
     with Redis(tmp_path) as redis, sharing(redis.port, APUS_CACHE_ENTRIES="1") as server:
         used(server)

@@ -23,7 +23,7 @@ package struct EmbeddedSequences: Sendable {
         for (row, result) in answers.rows.enumerated() {
             if row < remembered.count, let known = remembered[row] {
                 vectors += known.value.vector
-                runs[row] = Run(device: known.value.device, precision: known.precision)
+                runs[row] = Run(device: known.value.device, group: known.value.group, precision: known.precision)
                 continue
             }
             switch result {

@@ -136,7 +136,7 @@ package struct ModelCache: Sendable {
                 let count = texts.tokenCounts[row]
                 let value = CachedEmbedding(
                     vector: sequences.vectors[(row * width)..<((row + 1) * width)], tokens: count.run, originalTokens: count.original,
-                    device: run.device)
+                    device: run.device, group: run.group)
                 model.cache.store(value, for: key)
                 entries.append((key, value))
             }

@@ -37,7 +37,9 @@ package struct BatchAnswers<Output: Sendable>: Sendable {
 
 extension BatchAnswers.Run {
     /// Of a result that was computed before: no batch, and nothing waited for.
-    package init(device: DeviceID, precision: Precision) {
-        (self.device, self.precision) = (device, precision)
+    ///
+    /// - Parameter group: all devices that computed it together, stage by stage; empty for one.
+    package init(device: DeviceID, group: [DeviceID] = [], precision: Precision) {
+        (self.device, self.group, self.precision) = (device, group, precision)
     }
 }

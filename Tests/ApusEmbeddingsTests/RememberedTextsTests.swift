@@ -177,6 +177,19 @@ private final class ScriptedShare: SharedCache {
         #expect(answer.remembered.isEmpty && answer.sequences.vectors == [11, 2])
     }
 
+    @Test func allDevicesOfAGroupAreToldOfWhatItComputedBefore() async throws {
+        let devices = [DeviceID(.cpu, 0), DeviceID(.cpu, 1)]
+        let group = try GroupShape([devices.map { GroupShape.Member($0) }])
+        let share = ScriptedShare()
+        let embedder = try await embedder(ScriptedExecutor(group: group), EmbeddingCache(shared: share))
+        #expect(try await embedder.embed([.tokens([1])]).sequences.runs.map(\.devices) == [devices])
+        let again = try await embedder.embed([.tokens([2]), .tokens([1])])
+        #expect(again.remembered == [1] && again.sequences.runs.map(\.devices) == [devices, devices])
+        // Another server that computes on one device tells who has computed it.
+        let other = try await self.embedder(ScriptedExecutor(), EmbeddingCache(shared: share)).embed([.tokens([1]), .tokens([3])])
+        #expect(other.remembered == [0] && other.sequences.runs.map(\.devices) == [devices, [DeviceID(.cpu, 0)]])
+    }
+
     @Test func nothingHasRoomInACacheOfNoEntries() async throws {
         let embedder = try await embedder(ScriptedExecutor(), EmbeddingCache(try CacheLimits(maxEntries: 0, maxBytes: 0)))
         for _ in 0..<2 { #expect(try await embedder.embed([.tokens([1])]).remembered.isEmpty) }

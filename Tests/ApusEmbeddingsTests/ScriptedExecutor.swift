@@ -8,12 +8,14 @@ import NIOConcurrencyHelpers
 /// An executor whose model is arithmetic a test can predict, and whose lanes stand still until they are told to go on.
 final class ScriptedExecutor: Executor {
     let device = DeviceID(.cpu, 0)
+    let group: GroupShape?
     let laneCount: Int
     let model: ScriptedModel
     private let free: DispatchSemaphore
 
-    init(lanes: Int = 1, holding: Bool = false) {
+    init(lanes: Int = 1, holding: Bool = false, group: GroupShape? = nil) {
         laneCount = lanes
+        self.group = group
         model = ScriptedModel(holding: holding)
         free = DispatchSemaphore(value: lanes)
     }

@@ -103,7 +103,9 @@ struct CacheDatabase: Sendable {
                 for change in changes {
                     switch change {
                     case .insert(let key, let value):
-                        try insert.execute(arguments: [Data(key.bytes), Data(value.encoded(for: key))])
+                        // What cannot be written is in memory alone.
+                        guard let bytes = value.encoded(for: key) else { continue }
+                        try insert.execute(arguments: [Data(key.bytes), Data(bytes)])
                     case .remove(let key):
                         try delete.execute(arguments: [Data(key.bytes)])
                     }

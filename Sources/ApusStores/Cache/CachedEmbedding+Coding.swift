@@ -10,21 +10,25 @@ import Crypto
 /// | 3 | version, 1 |
 /// | 4…11 | checksum: the first 8 bytes of the SHA-256 of the key and of everything after the checksum |
 /// | 12…23 | tokens, tokens before truncation, elements of the vector, 32 bits each |
-/// | 24 | bytes of the device's name |
-/// | 25… | the device's name in UTF-8, then the vector as fp32 |
+/// | 24 | bytes of the devices' names |
+/// | 25… | the devices' names in UTF-8, `cpu:0`, those of a group stage by stage with commas between them, then the vector as fp32 |
+///
+/// Entries of one device are what they were before there were groups; a program from before that reads a group's as one that is not there.
 ///
 /// A part of a SHA-256 in place of a CRC, since the library that makes keys has it and it finds at least as much. The key belongs to what is
 /// summed: an entry that came to stand in another's place is found, too.
 extension CachedEmbedding {
-    package func encoded(for key: EmbeddingKey) -> [UInt8] {
+    /// Nil for what cannot be written: a group whose names are too long together, of more than thirty devices.
+    package func encoded(for key: EmbeddingKey) -> [UInt8]? {
         var body: [UInt8] = []
-        let device = Array(device.description.utf8.prefix(Self.longestDevice))
-        body.reserveCapacity(13 + device.count + vector.count * 4)
+        let names = Array(devices.map(\.description).joined(separator: ",").utf8)
+        guard let length = UInt8(exactly: names.count) else { return nil }
+        body.reserveCapacity(13 + names.count + vector.count * 4)
         for number in [tokens, originalTokens, vector.count] {
             withUnsafeBytes(of: UInt32(clamping: number).littleEndian) { body.append(contentsOf: $0) }
         }
-        body.append(UInt8(device.count))
-        body += device
+        body.append(length)
+        body += names
         for element in vector { withUnsafeBytes(of: element.bitPattern.littleEndian) { body.append(contentsOf: $0) } }
         return Self.head + Self.checksum(key, body[...]) + body
     }
@@ -42,7 +46,7 @@ extension CachedEmbedding {
         let vectorStart = nameStart + Int(bytes[start + 12])
         // Of 32 bits each, so that nothing overflows.
         guard numbers[2] <= Self.mostElements, bytes.count == vectorStart + numbers[2] * 4,
-            let device = DeviceID(String(decoding: bytes[nameStart..<vectorStart], as: UTF8.self))
+            let devices = Self.devices(bytes[nameStart..<vectorStart])
         else { return nil }
         let vector = bytes.withUnsafeBytes { bytes in
             (0..<numbers[2]).map {
@@ -50,7 +54,17 @@ extension CachedEmbedding {
             }
         }
         guard vector.allSatisfy(\.isFinite) else { return nil }
-        self.init(vector: vector, tokens: numbers[0], originalTokens: numbers[1], device: device)
+        self.init(vector: vector, tokens: numbers[0], originalTokens: numbers[1], device: devices[0], group: devices.count > 1 ? devices : [])
+    }
+
+    /// Never empty; nil for anything but names with commas between them.
+    private static func devices(_ names: ArraySlice<UInt8>) -> [DeviceID]? {
+        var devices: [DeviceID] = []
+        for name in names.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            guard let device = DeviceID(String(decoding: name, as: UTF8.self)) else { return nil }
+            devices.append(device)
+        }
+        return devices.isEmpty ? nil : devices
     }
 
     private static func checksum(_ key: EmbeddingKey, _ body: ArraySlice<UInt8>) -> [UInt8] {
@@ -62,6 +76,5 @@ extension CachedEmbedding {
 
     private static let head = Array("AEV\u{1}".utf8)
     private static let checksumBytes = 8
-    private static let longestDevice = 64
     private static let mostElements = 1 << 20
 }

@@ -47,7 +47,13 @@ extension RedisCache {
     }
 
     private func write(_ key: EmbeddingKey, _ value: CachedEmbedding, _ channel: any Channel) {
-        var command = [Array("SET".utf8), name(key), value.encoded(for: key)]
+        guard let bytes = value.encoded(for: key) else {
+            return state.withLockedValue { state in
+                state.unansweredWrites -= 1
+                state.statistics.drops += 1
+            }
+        }
+        var command = [Array("SET".utf8), name(key), bytes]
         if let seconds = settings.expirySeconds { command += [Array("EX".utf8), Array("\(seconds)".utf8)] }
         let call = RedisCall(command, channel)
         call.answer.futureResult.whenComplete { result in
