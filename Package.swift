@@ -64,7 +64,7 @@ let package = Package(
         room("ApusSimulation", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusDevices"]),
         .target(name: "COnnxRuntime"),
         room("ApusORT", ["ApusErrors", "ApusTensor", "CApusOps", "COnnxRuntime", .logging]),
-        room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT", "CApusCollectives"]),
+        room("ApusRuntime", ["ApusErrors", "ApusTensor", "ApusExecution", "ApusORT", "CApusCollectives", "CApusProcess"]),
         .target(name: "CApusKernels", linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
         .target(name: "CApusCollectives"),
         .target(name: "CApusOps", dependencies: ["COnnxRuntime", "CApusKernels", "CApusCollectives"]),

@@ -69,7 +69,11 @@ package final class InProcessExecutor: Executor {
         guard !Task.isCancelled else { throw ApusError(.cancelled, "loading was called off") }
         try state.requireOpen()
         let result = await withCheckedContinuation { continuation in
-            loader.submit { continuation.resume(returning: Result { () throws(ApusError) in try work() }) }
+            loader.submit {
+                let result = Result { () throws(ApusError) in try work() }
+                // Whoever waits goes on on a thread of Swift's, which may have to be started.
+                ThreadPlace.anywhere { continuation.resume(returning: result) }
+            }
         }
         return try result.get()
     }

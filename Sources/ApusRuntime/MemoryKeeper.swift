@@ -34,7 +34,7 @@ final class MemoryKeeper: Sendable {
             defer { watched.isLookDue = true }
             return !watched.isLookDue
         }
-        if isFirst { look(at: now + MemoryTrim.idleNanoseconds) }
+        if isFirst { ThreadPlace.anywhere { look(at: now + MemoryTrim.idleNanoseconds) } }
     }
 
     private func look(at time: Int) {

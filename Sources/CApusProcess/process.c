@@ -153,6 +153,29 @@ int apus_thread_set_cores(const int *cores, int count) {
 #endif
 }
 
+void apus_thread_leave(apus_thread_place *place) {
+    place->has_left = 0;
+#ifdef __linux__
+    cpu_set_t own, first;
+    _Static_assert(sizeof own <= sizeof place->cores, "a set of cores must have room");
+    if (sched_getaffinity(0, sizeof own, &own) != 0 || sched_getaffinity(getpid(), sizeof first, &first) != 0) return;
+    if (CPU_EQUAL(&own, &first) || sched_setaffinity(0, sizeof first, &first) != 0) return;
+    memcpy(place->cores, &own, sizeof own);
+    place->has_left = 1;
+#endif
+}
+
+void apus_thread_return(const apus_thread_place *place) {
+#ifdef __linux__
+    if (!place->has_left) return;
+    cpu_set_t own;
+    memcpy(&own, place->cores, sizeof own);
+    (void)sched_setaffinity(0, sizeof own, &own);
+#else
+    (void)place;
+#endif
+}
+
 int apus_process_set_cores(const int *cores, int count) {
 #ifdef __linux__
     cpu_set_t set;

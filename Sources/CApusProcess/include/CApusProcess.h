@@ -34,6 +34,17 @@ int apus_process_set_cores(const int *cores, int count);
 /// Keeps the calling thread, and those that it starts, on these cores. Systems without affinity: does nothing.
 int apus_thread_set_cores(const int *cores, int count);
 
+/// Where a thread was kept.
+typedef struct {
+    unsigned char cores[128];
+    int has_left;
+} apus_thread_place;
+
+/// Lets the calling thread run where the process's first thread may, so that threads which it starts are not kept on its own cores; `place` is for
+/// apus_thread_return. Does nothing for a thread that is kept where the first is.
+void apus_thread_leave(apus_thread_place *place);
+void apus_thread_return(const apus_thread_place *place);
+
 /// Ends the process by SIGSEGV with its default action.
 _Noreturn void apus_process_crash(void);
 
