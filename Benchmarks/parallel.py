@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Split models against whole ones: equal answers, and what a second logical CPU device of one core brings.
 
-    parallel.py [equality] [data] [pipeline] [tensor] [--texts 2000] [--rounds 7] [--benchmark FILE]
+    parallel.py [equality] [data] [pipeline] [tensor] [memory] [--texts 2000] [--rounds 7] [--benchmark FILE]
 
 equality  every text's vector of TP 2 and 4, PP 2, 3 and 6 and TP x PP 2 x 2 against the network whole in fp32, on the default model and on
           one of 12 layers of random weights that is made here; target: cosine >= 0.99999, the same bits every time
@@ -9,20 +9,28 @@ data      one scheduler over two devices against one; target 1.9 times
 pipeline  bursts of micro-batches through two stages against one device; target 1.6 times with 8; bubbles are reported beside the bound
           1 - m / (m + s - 1)
 tensor    two ranks against one device, for information
+memory    what a running server has loaded on each of two devices under PP 2 and TP 2, on both models: the share of the layers' weights, target
+          at most 55 %; the embedding table beside it; and what is promised against what the worker takes by the system beyond one with a
+          model of some kilobytes, target within 10 % after as many texts as touch most of the table
 
 Needs two cores that nobody else uses: the best round counts, and the load of the machine is printed with each part. Exit status 1 when a
 target was missed.
 """
 import argparse
+import json
 import os
 import pathlib
+import struct
 import subprocess
 import sys
+import time
 
-from harness import EMBED_BENCHMARK, MODEL_DIRECTORY, ROOT, SCRATCH, json_lines, report, table, text_file
+from harness import EMBED_BENCHMARK, MODEL_DIRECTORY, ROOT, SCRATCH, Server, embeddings_request, fixed_work, json_lines, report, table, text_file, texts
+from memory import Peak, own
 
 LAYOUTS = {"TP 2": "1x2", "TP 4": "1x4", "PP 2": "2x1", "PP 3": "3x1", "PP 6": "6x1", "TP x PP 2 x 2": "2x2"}
 LOWEST_COSINE, DATA_TARGET, PIPELINE_TARGET = 0.99999, 1.9, 1.6
+LAYER_SHARE, LEDGER_TARGET = 0.55, 0.10
 
 
 def load():
@@ -98,7 +106,47 @@ def tensor(arguments):
     return rows, True
 
 
-PARTS = {"equality": equality, "data": data, "pipeline": pipeline, "tensor": tensor}
+def layer_bytes(model):
+    """Bytes of the layers' weights, from the header of the file."""
+    with open(model / "model.safetensors", "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    return sum(entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in header.items() if ".layer." in name)
+
+
+def loaded(model, size, count):
+    """What a server with two devices says of each when it has computed, and what its worker took at most by the system."""
+    with Server("--model", model, "--devices", "cpu:2", size, 2, "--precision", "fp32") as server:
+        peak = Peak(server)
+        peak.start()
+        bodies = texts("mixed", count)
+        # Words of many kinds, so that look-ups go all over the table.
+        fixed_work(server.port, [embeddings_request(bodies[start:start + 16], model=pathlib.Path(model).name) for start in range(0, count, 16)], 8)
+        time.sleep(3)  # memory is looked at every 2 s
+        devices = server.get("/v1/devices").json["devices"]
+        peak.stop()
+        return [device["memory"] for device in devices], own(peak.highest["workers"])
+
+
+def memory(arguments):
+    mebibyte, rows, result, met = 1 << 20, [], [], True
+    for title, size in (("PP 2", "--pipeline-parallel"), ("TP 2", "--tensor-parallel")):
+        _, bare = loaded(ROOT / "Tests/Fixtures/tiny/bert-mean", size, 64)
+        for name, model in (("MiniLM", MODEL_DIRECTORY), ("12 random layers", random_model())):
+            devices, most = loaded(model, size, 3200)
+            whole, taken = layer_bytes(model) / mebibyte, (most - bare) / mebibyte
+            shares = [device["weights"]["layers_mb"] / whole for device in devices]
+            promised, allocated = (sum(device[key] for device in devices) for key in ("promised_mb", "max_allocated_mb"))
+            good = max(shares) <= LAYER_SHARE and abs(promised / taken - 1) <= LEDGER_TARGET
+            met = met and good
+            result.append({"model": name, "plan": title, "layers_mb": whole, "taken_mb": taken, "devices": devices})
+            rows.append([f"{name}, {title}", " ".join(f"{100 * share:.1f} %" for share in shares), " ".join(f"{device['weights']['embedding_mb']:.1f}" for device in devices),
+                         " ".join(f"{device['promised_mb']:.1f}" for device in devices), f"{promised:.1f}", f"{allocated:.1f}", f"{taken:.1f}", f"{promised / taken:.3f}", "yes" if good else "no"])
+    table("Memory of two devices, MiB (targets: 55 % of the layers each, promised within 10 % of what the system says)",
+          ["", "of the layers", "table", "promised", "both", "most allocated", "taken", "ratio", "met"], rows)
+    return result, met
+
+
+PARTS = {"equality": equality, "data": data, "pipeline": pipeline, "tensor": tensor, "memory": memory}
 
 
 def main():
@@ -108,7 +156,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--benchmark", type=pathlib.Path, default=EMBED_BENCHMARK.with_name("ParallelBenchmark"))
     arguments = parser.parse_args()
-    if not arguments.benchmark.exists():
+    if arguments.parts != ["memory"] and not arguments.benchmark.exists():
         sys.exit(f"{arguments.benchmark} is missing; run: swift build -c release --product ParallelBenchmark")
     results, met = {}, True
     for name in arguments.parts or PARTS:

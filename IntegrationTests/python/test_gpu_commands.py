@@ -106,7 +106,8 @@ def test_status_of_a_server(pair):
         assert device["models"] == [apus.DEFAULT_MODEL]
         assert set(device["memory"]) == {
             "allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct", "promised_mb", "worker_mb",
-            "buffers"}
+            "weights", "buffers"}
+        assert device["memory"]["weights"]["layers_mb"] > 0 and device["memory"]["weights"]["embedding_mb"] > 0
         # The front and the worker have given tensors storage by now, and used it again.
         buffers = device["memory"]["buffers"]
         assert buffers["misses"] > 0 and buffers["hits"] > 0 and buffers["held_mb"] >= 0 and buffers["trimmed_mb"] >= 0

@@ -58,6 +58,8 @@ def test_half_of_the_layers_are_on_each_of_two_devices(option, layer_bytes, tabl
     held = ranks(answer)
     assert len(held) == 2
     assert all(rank["layer_bytes"] <= 0.55 * layer_bytes for rank in held)
+    assert answer["layer_bytes"] == layer_bytes
+    assert answer["largest_layer_share"] == pytest.approx(max(rank["layer_bytes"] for rank in held) / layer_bytes)
     # Vectors are on every rank; matrices and stages are parted without a rest.
     assert layer_bytes <= sum(rank["layer_bytes"] for rank in held) <= 1.01 * layer_bytes
     tables = [table_bytes, table_bytes if "tensor" in option else 0]
@@ -99,6 +101,7 @@ def test_the_table_tells_what_the_json_tells(table_bytes):
     rows = [line.split("  ") for line in lines if line.startswith("cpu:")]
     assert [row[0] for row in rows] == [f"cpu:{number}" for number in range(8)]
     assert f"{table_bytes / 2**20:.1f} MiB" in result.stdout
+    assert "weights: a device holds at most 25" in result.stdout and "is on cpu:0, cpu:1, cpu:4, cpu:5" in " ".join(result.stdout.split())
     assert "why: " in result.stdout and "balance: 1.0" in result.stdout and "utilisation: " in result.stdout
 
 

@@ -2,8 +2,13 @@
 
 The long version is `Benchmarks/plan_failures.py`.
 """
+import collections
+import contextlib
+import json
 import os
+import pathlib
 import signal
+import struct
 import sys
 import threading
 import time
@@ -92,6 +97,75 @@ def test_a_worker_that_is_killed_under_load_costs_no_request_and_the_plan_serves
         assert f"plan: {first} (killed)" in server.output() and "plan: restored" in server.output()
         status = apus.run("gpu", "status", "--url", server.base).stdout
         assert f"plan {shown}" in status and "restored" in status, status
+
+
+@pytest.fixture(scope="module")
+def stored():
+    """Bytes of the checkpoint's layers and of its tables, read from the safetensors header."""
+    with open(apus.MODEL_DIRECTORY / "model.safetensors", "rb") as file:
+        header = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    sizes = {name: entry["data_offsets"][1] - entry["data_offsets"][0] for name, entry in header.items() if name != "__metadata__"}
+    return tuple(sum(size for name, size in sizes.items() if part in name) for part in (".layer.", "embeddings."))
+
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.mark.parametrize("size", ("--tensor-parallel", "--pipeline-parallel"))
+def test_each_of_two_devices_holds_half_of_the_layers(stored, size):
+    layers, tables = stored
+    with apus.Server("--devices", "cpu:2", size, "2", *FP32) as server:
+        server.embed(["some text to compute with", "and a second one, which is longer than the first"])
+        eventually(lambda: all(device["memory"] and device["memory"]["allocated_mb"] for device in server.get("/v1/devices").json["devices"]), server=server)
+        eventually(lambda: plan(server)["units"][0]["measured_balance"], server=server)
+        (unit,) = plan(server)["units"]
+        assert 1 <= unit["predicted_balance"] < 1.2 and unit["measured_balance"] >= 1
+        held = [device["memory"] for device in server.get("/v1/devices").json["devices"]]
+        weights = [memory["weights"] for memory in held]
+        # Fractions are rounded to a hundredth of a MiB or finer.
+        assert all(0.45 * layers < one["layers_mb"] * MEBIBYTE <= 0.55 * layers for one in weights), (weights, layers)
+        assert layers <= sum(one["layers_mb"] for one in weights) * MEBIBYTE + 0.02 * MEBIBYTE
+        told = [tables, tables if "tensor" in size else 0]
+        assert all(abs(one["embedding_mb"] * MEBIBYTE - bytes) < 0.01 * tables for one, bytes in zip(weights, told)), (weights, tables)
+        # What is counted as allocated is that, and not another copy of it: ranks read the table in the same pages, which count on the first.
+        own = [0.5 * layers + tables, 0.5 * layers]
+        for memory, bytes in zip(held, own):
+            assert bytes * 0.95 < memory["allocated_mb"] * MEBIBYTE < 1.1 * bytes, (held, own)
+        # Promised is what is allocated at most when the largest batches run, and the engine's own tables of some MiB.
+        for memory in held:
+            assert memory["max_allocated_mb"] <= memory["promised_mb"] < memory["allocated_mb"] + 13, held
+        status = apus.run("gpu", "status", "--url", server.base).stdout
+        assert "EMBEDDING" in status and f"{weights[0]['layers_mb']:.1f} MiB" in status and "balance of [[cpu:0" in status, status
+
+
+def threads(pid):
+    """The name of each thread of a process, and the cores that it may run on."""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # it may have ended since
+            status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+            found.append((status["Name"], status["Cpus_allowed_list"]))
+    return found
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2, reason="one core is all cores")
+@pytest.mark.parametrize("arguments", ([], ["--in-process"]), ids=("worker", "in process"))
+def test_only_a_devices_own_threads_are_kept_on_its_cores(texts, arguments):
+    with apus.Server(*arguments, "--devices", "cpu:2", "--tensor-parallel", "2", *FP32) as server:
+        load = ledger.Load(server.port, texts)
+        load.closed_loop(4, 2)
+        load.close()
+        # Loading again, and looking after memory when nothing has run for four seconds, may each start threads from a device's own.
+        for action, status in (("unload", 503), ("load", 200)):
+            server.post(f"/v1/models/{apus.DEFAULT_MODEL}/{action}", {})
+            eventually(lambda: server.embed("there?").status == status, server=server)
+        time.sleep(6)
+        pid = server.process.pid if arguments else server.workers()[0]
+        everywhere = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)["Cpus_allowed_list"]
+        kept = collections.Counter(cores for _, cores in threads(pid) if cores != everywhere)
+        # Each device's lane and its loader, and with more cores for a device the threads that the engine has beside them.
+        cores = len(os.sched_getaffinity(0)) // 2
+        assert len(kept) == 2 and all(2 <= count <= 1 + cores for count in kept.values()) if cores > 1 else sorted(kept.values()) == [2, 2], threads(pid)
 
 
 FAULTS = {

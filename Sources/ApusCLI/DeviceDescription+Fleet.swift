@@ -70,6 +70,7 @@ extension DeviceDescription.Memory {
         self.init(
             allocatedBytes: memory.allocatedBytes, reservedBytes: memory.reservedBytes, maxAllocatedBytes: memory.maxAllocatedBytes,
             totalBytes: memory.totalBytes, utilizationPercent: memory.utilizationPercent)
+        weights = .init(layers: memory.weights.layers, embedding: memory.weights.embedding, head: memory.weights.head)
         let use = memory.buffers
         buffers = .init(hits: use.hits, misses: use.misses, heldBytes: use.heldBytes, trimmedBytes: use.trimmedBytes)
     }

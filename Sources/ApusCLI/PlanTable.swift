@@ -17,6 +17,21 @@ struct PlanTable {
         return loads.reduce(0, +) / Double(max(1, loads.count))
     }
 
+    private var ranks: [Plan.Rank] { plan.replicas.flatMap { $0.stages.flatMap(\.ranks) } }
+
+    /// The most that a device holds of the bytes of all layers, 0 to 1; nil for layers without weights.
+    private var largestLayerShare: Double? {
+        guard model.layerBytes > 0, let most = ranks.map(\.bytes.layers).max() else { return nil }
+        return Double(most) / Double(model.layerBytes)
+    }
+
+    private var weightWords: String {
+        var words = "a device holds at most \(Figures.percent(largestLayerShare)) of the layers' \(ByteText.of(model.layerBytes))"
+        let holders = ranks.filter { $0.bytes.embedding > 0 }.map(\.device.description)
+        if !holders.isEmpty { words += "; the embedding table, \(ByteText.of(model.embedding.bytes)), is on \(holders.joined(separator: ", "))" }
+        return words
+    }
+
     var text: String {
         var rows: [[String]] = []
         for (replica, part) in plan.replicas.enumerated() {
@@ -37,6 +52,7 @@ struct PlanTable {
         text += "\n" + Paragraph(plan.reason, first: "why: ").text
         for step in plan.steps { text += Paragraph(step.reason, first: "\(step.kind.rawValue): ").text }
         text += Paragraph("\(Figures.number(plan.balance)) (largest load over the mean), \(costWords)", first: "balance: ").text
+        text += Paragraph(weightWords, first: "weights: ").text
         if plan.shape.pipeline > 1 {
             text += Paragraph(
                 "\(Figures.percent(plan.utilization)) of their time stages compute, with \(plan.microBatches) batches in flight", first: "utilisation: ").text
@@ -69,6 +85,9 @@ struct PlanTable {
         writer.key("utilization")
         writer.number(plan.utilization)
         writer.member("weight_bytes", model.weightBytes)
+        writer.member("layer_bytes", model.layerBytes)
+        writer.key("largest_layer_share")
+        if let largestLayerShare { writer.number(largestLayerShare) } else { writer.null() }
         writer.member("embedding_bytes", model.embedding.bytes)
         writer.member("cost_unit", model.costUnit.rawValue)
         writer.key("layer_costs")

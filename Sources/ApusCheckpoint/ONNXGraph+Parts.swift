@@ -29,7 +29,7 @@ extension ONNXGraph {
                 place: path)
         }
         let isLast = range.upperBound == nodes.count
-        let results = isLast ? outputs.map(\.value) : alive(at: range.upperBound).filter { makers[$0].map(range.contains) ?? false }
+        let results = results(of: range)
         let needs = needs(of: results, in: range)
         let known = try passages(given, needs.earlier)
         defer { file.releasePages() }
@@ -63,6 +63,20 @@ extension ONNXGraph {
         for place in around { copy(place, to: &model) }
         model.put(7, graph.bytes)
         return model.bytes
+    }
+
+    /// Bytes of the weights that the nodes in `range` need, as they are stored; nil for all of the file. 0 for a range that is not one of the file's.
+    package func weightBytes(of range: Range<Int>?) -> Int {
+        defer { file.releasePages() }
+        guard let range else { return weights.values.reduce(0) { $0.addingClamped($1.byteCount) } }
+        guard range.lowerBound >= 0, range.upperBound <= nodes.count, !range.isEmpty, isOrdered else { return 0 }
+        return needs(of: results(of: range), in: range).weights.reduce(0) { $0.addingClamped(weights[$1]?.byteCount ?? 0) }
+    }
+
+    /// What later parts need of what the nodes in `range` make; of the last part the outputs of the model.
+    private func results(of range: Range<Int>) -> [Value] {
+        range.upperBound == nodes.count
+            ? outputs.map(\.value) : alive(at: range.upperBound).filter { makers[$0].map(range.contains) ?? false }
     }
 
     /// What a part needs beside what it gives.

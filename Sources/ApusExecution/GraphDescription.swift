@@ -54,9 +54,12 @@ package struct Constant: Sendable {
     package var elementType: ElementType
     package var shape: [Int]
     package var storage: Storage
+    /// The part of the network that it belongs to.
+    package var part: NetworkPart
 
-    package init(_ name: String, _ elementType: ElementType, _ shape: [Int], _ storage: Storage) {
+    package init(_ name: String, _ elementType: ElementType, _ shape: [Int], _ storage: Storage, of part: NetworkPart = .layers) {
         self.name = name
+        self.part = part
         self.elementType = elementType
         self.shape = shape
         self.storage = storage

@@ -59,12 +59,17 @@ package protocol GraphSource: Sendable {
     ///   are as exact. Throws `unsupported_plan` where there is none.
     func part(ofFile path: String, _ slice: FileSlice, converting: [ValueDescription]) throws(ApusError) -> [UInt8]
 
+    /// Bytes of the weights of a file, or of a part of it; 0 where they are not known.
+    func weightBytes(ofFile path: String, _ slice: FileSlice?) -> Int
+
     /// Reads the checkpoint in `directory` and cuts its network into `count` segments of about equal weight. Blocks. Throws
     /// `unsupported_plan` for more segments than the network has layers.
     func segments(directory: String, _ form: NetworkForm, count: Int) throws(ApusError) -> any SegmentedNetwork
 }
 
 extension GraphSource {
+    package func weightBytes(ofFile path: String, _ slice: FileSlice?) -> Int { 0 }
+
     /// For sources without files.
     package func part(ofFile path: String, _ slice: FileSlice, converting: [ValueDescription]) throws(ApusError) -> [UInt8] {
         throw ApusError(.unsupportedPlan, "this file cannot be cut", place: path)

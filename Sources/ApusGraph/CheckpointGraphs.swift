@@ -46,6 +46,10 @@ package struct CheckpointGraphs: GraphSource {
         return try graph.part(slice.nodes, given: given, handingOn: passages)
     }
 
+    package func weightBytes(ofFile path: String, _ slice: FileSlice?) -> Int {
+        (try? ONNXGraph(path: path))?.weightBytes(of: slice?.nodes) ?? 0
+    }
+
     package func segments(directory: String, _ form: NetworkForm, count: Int) throws(ApusError) -> any SegmentedNetwork {
         try EncoderSegments(try Checkpoint(directory: directory), form, count: count)
     }

@@ -34,11 +34,13 @@ package enum EncoderGraph {
         let shard = try encoder.shard(slice, form)
         var writer = GraphWriter(form)
         let family = family(encoder, weights)
+        writer.part = .embedding
         var hidden =
             slice.hasEmbeddings ? try family.embeddings(&writer) : writer.hiddenStates(width: encoder.hiddenSize)
         if !slice.layers.isEmpty {
             let bias = try family.relativeBias(&writer, heads: shard?.heads ?? 0..<encoder.heads)
             let heads = GraphWriter.Heads(count: shard?.heads.count ?? encoder.heads, size: encoder.headSize, relativeBias: bias)
+            writer.part = .layers
             for index in slice.layers {
                 let layer = try family.layer(index)
                 hidden =

@@ -10,6 +10,7 @@ extension GraphWriter {
     mutating func sentenceModules(
         _ rows: Value, width: Int, _ modules: [SentenceModule]
     ) throws(ApusError) {
+        part = .head
         var value = rows
         var width = width
         var pooled = false

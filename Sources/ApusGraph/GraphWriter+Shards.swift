@@ -48,7 +48,8 @@ extension GraphWriter {
         if case .floats(let view) = matrix.storage { type = view.elementType } else { type = .float32 }
         let name = "\(matrix.name)[,\(range.lowerBound)..<\(range.upperBound)]"
         let value = try constant(name, type, [matrix.rows, range.count]) { () throws(ApusError) in
-            .borrowed(try PackedWeights.columns(range, of: matrix))
+            // Owned by the engine, which packs it for its products and lets go of it: a copy kept here would stay beside the packed one.
+            .owned(try PackedWeights.columns(range, of: matrix))
         }
         return inActivationType(value, from: type)
     }

@@ -18,6 +18,8 @@ struct GraphWriter {
     /// What activations are at this place of the graph.
     private(set) var activationType: ElementType
     private(set) var graph = GraphDescription()
+    /// What constants belong to that are added now.
+    var part = NetworkPart.layers
     private var constantNames: Set<String> = []
     private var nodeCount = 0
 
@@ -90,7 +92,7 @@ struct GraphWriter {
         _ name: String, _ elementType: ElementType, _ shape: [Int], _ bytes: () throws(ApusError) -> Constant.Storage
     ) throws(ApusError) -> Value {
         if !constantNames.contains(name) {
-            graph.constants.append(Constant(name, elementType, shape, try bytes()))
+            graph.constants.append(Constant(name, elementType, shape, try bytes(), of: part))
             constantNames.insert(name)
         }
         return Value(name: name)
@@ -104,7 +106,7 @@ struct GraphWriter {
             let aligned = UInt(bitPattern: view.bytes.baseAddress) % UInt(view.elementType.byteCount) == 0
             let storage: Constant.Storage =
                 aligned ? .borrowed(ConstantBytes(view.bytes, owner: view.owner)) : .owned(Array(view.bytes))
-            graph.constants.append(Constant(view.name, view.elementType, view.shape, storage))
+            graph.constants.append(Constant(view.name, view.elementType, view.shape, storage, of: part))
         }
         return inActivationType(Value(name: view.name), from: view.elementType)
     }
@@ -126,7 +128,7 @@ struct GraphWriter {
 
     private mutating func constant(_ name: String, _ type: ElementType, _ shape: [Int], _ bytes: [UInt8]) -> Value {
         if constantNames.insert(name).inserted {
-            graph.constants.append(Constant(name, type, shape, .owned(bytes)))
+            graph.constants.append(Constant(name, type, shape, .owned(bytes), of: part))
         }
         return Value(name: name)
     }

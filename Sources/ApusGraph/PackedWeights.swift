@@ -43,21 +43,9 @@ enum PackedWeights {
         let (rows, columns) = (Int64(table.rows), Int64(table.columns))
         let blob = try HostBlock(byteCount: apus_table_bytes(format, rows, columns), name: table.name)
         try check(apus_table_begin(format, rows, columns, blob.address), table)
-        if format == APUS_FORMAT_INT8 {
-            // Tables take floating-point rows only. What a quantised file gives and what quantising gives now become the same rows first, so
-            // that both make the same table; rounding them again changes no integer.
-            var values = [Float](repeating: 0, count: table.columns)
-            try table.readChannels { first, integers, scales throws(ApusError) in
-                for (row, scale) in scales.enumerated() {
-                    for column in values.indices { values[column] = Float(integers[row * table.columns + column]) * scale }
-                    try check(apus_table_pack_rows(blob.address, Int64(first + row), 1, values), table)
-                }
-            }
-        } else {
-            try table.readRows { first, values throws(ApusError) in
-                guard let from = values.baseAddress else { return }
-                try check(apus_table_pack_rows(blob.address, Int64(first), Int64(values.count) / columns, from), table)
-            }
+        try table.readRows { first, values throws(ApusError) in
+            guard let from = values.baseAddress else { return }
+            try check(apus_table_pack_rows(blob.address, Int64(first), Int64(values.count) / columns, from), table)
         }
         table.releasePages()
         return ConstantBytes(blob.bytes, owner: blob)
@@ -75,34 +63,32 @@ enum PackedWeights {
     }
 
     /// Some columns of a matrix, `[rows, range]`: floating-point elements as the file has them, quantised ones as fp32.
-    static func columns(_ range: Range<Int>, of matrix: WeightMatrix) throws(ApusError) -> ConstantBytes {
+    static func columns(_ range: Range<Int>, of matrix: WeightMatrix) throws(ApusError) -> [UInt8] {
         guard range.lowerBound >= 0, range.upperBound <= matrix.columns else {
             throw ApusError(
                 .invalidCheckpoint, "columns \(range.lowerBound) to \(range.upperBound) are outside the matrix's \(matrix.columns)",
                 place: matrix.values.place)
         }
+        var bytes: [UInt8] = []
         if case .floats(let view) = matrix.storage {
             let size = view.elementType.byteCount
-            let block = try HostBlock(byteCount: matrix.rows * range.count * size, name: matrix.name)
+            bytes.reserveCapacity(matrix.rows * range.count * size)
             for row in 0..<matrix.rows {
                 let start = (row * matrix.columns + range.lowerBound) * size
-                block.write(
-                    UnsafeRawBufferPointer(rebasing: view.bytes[start..<(start + range.count * size)]), at: row * range.count * size)
+                bytes.append(contentsOf: view.bytes[start..<(start + range.count * size)])
             }
-            matrix.releasePages()
-            return ConstantBytes(block.bytes, owner: block)
-        }
-        let size = range.count * MemoryLayout<Float>.stride
-        let block = try HostBlock(byteCount: matrix.rows * size, name: matrix.name)
-        try matrix.readRows { first, values throws(ApusError) in
-            for row in 0..<(values.count / matrix.columns) {
-                let start = row * matrix.columns
-                let part = UnsafeBufferPointer(rebasing: values[(start + range.lowerBound)..<(start + range.upperBound)])
-                block.write(UnsafeRawBufferPointer(part), at: (first + row) * size)
+        } else {
+            bytes.reserveCapacity(matrix.rows * range.count * MemoryLayout<Float>.stride)
+            try matrix.readRows { _, values throws(ApusError) in
+                for row in 0..<(values.count / matrix.columns) {
+                    let start = row * matrix.columns
+                    let part = UnsafeBufferPointer(rebasing: values[(start + range.lowerBound)..<(start + range.upperBound)])
+                    bytes.append(contentsOf: UnsafeRawBufferPointer(part))
+                }
             }
         }
         matrix.releasePages()
-        return ConstantBytes(block.bytes, owner: block)
+        return bytes
     }
 
     private static func check(_ result: apus_result, _ matrix: WeightMatrix) throws(ApusError) {

@@ -144,6 +144,12 @@ package enum DevicesAnswer {
         writer.member("utilization_pct", rounded(memory.utilizationPercent))
         if let promised = memory.promisedBytes { writer.member("promised_mb", megabytes(promised)) }
         if let worker = memory.workerBytes { writer.member("worker_mb", megabytes(worker)) }
+        writer.key("weights")
+        writer.beginObject()
+        writer.member("layers_mb", megabytes(memory.weights.layers))
+        writer.member("embedding_mb", megabytes(memory.weights.embedding))
+        writer.member("head_mb", megabytes(memory.weights.head))
+        writer.endObject()
         writer.key("buffers")
         writer.beginObject()
         writer.member("hits", memory.buffers.hits)

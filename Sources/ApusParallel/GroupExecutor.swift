@@ -74,6 +74,7 @@ package final class GroupExecutor: Executor {
             sum.reservedBytes += member.memory.reservedBytes
             sum.maxAllocatedBytes += member.memory.maxAllocatedBytes
             sum.buffers = sum.buffers + member.memory.buffers
+            sum.weights = sum.weights + member.memory.weights
             if member.device.kind.isAccelerator {
                 sum.totalBytes += member.memory.totalBytes
             } else {
@@ -92,10 +93,12 @@ package final class GroupExecutor: Executor {
         var states: [[GroupState.Member]] = []
         for stage in stages {
             var ranks: [GroupState.Member] = []
-            for (member, work) in zip(stage.members, stage.work) {
+            for (rank, (member, work)) in zip(stage.members, stage.work).enumerated() {
+                var memory = try await member.memory()
+                if rank > 0, member.device.kind.computesOnCPU { memory.leaveMappedToFirstRank() }
                 ranks.append(
                     GroupState.Member(
-                        member.device, memory: try await member.memory(), busyNanoseconds: work.busyNanoseconds,
+                        member.device, memory: memory, busyNanoseconds: work.busyNanoseconds,
                         waitedNanoseconds: work.waitedNanoseconds, steps: work.steps))
             }
             states.append(ranks)
@@ -120,5 +123,15 @@ package final class GroupExecutor: Executor {
         for stage in stages { stage.close() }
         lanes.close()
         loader.close()
+    }
+}
+
+extension DeviceMemory {
+    /// Ranks of one process look rows up in the same pages of a file: they are in memory once, and counted on the first rank.
+    fileprivate mutating func leaveMappedToFirstRank() {
+        allocatedBytes = max(0, allocatedBytes - weights.mapped)
+        reservedBytes = max(0, reservedBytes - weights.mapped)
+        maxAllocatedBytes = max(0, maxAllocatedBytes - weights.mapped)
+        weights.mapped = 0
     }
 }

@@ -108,10 +108,11 @@ package struct NetworkOutline: Sendable, Equatable {
         self.cutTensors = cutTensors
     }
 
+    /// Bytes of the weights of all layers, without what stands before and behind them.
+    package var layerBytes: Int { layers.reduce(0) { $0.addingClamped($1.bytes(ofOneIn: 1)) } }
+
     /// Bytes of all weights.
-    package var weightBytes: Int {
-        layers.reduce(embedding.bytes.addingClamped(head.bytes)) { $0.addingClamped($1.bytes(ofOneIn: 1)) }
-    }
+    package var weightBytes: Int { embedding.bytes.addingClamped(head.bytes).addingClamped(layerBytes) }
 
     /// Bytes of activations of a step of `tokens` tokens.
     func activationBytes(tokens: Int) -> Int {

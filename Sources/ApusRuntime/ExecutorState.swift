@@ -58,7 +58,8 @@ final class ExecutorState: Sendable {
         roster.withLock { $0.models.compactMap(\.model) }
     }
 
-    /// The sum over the models that are held now: what the engine's allocators count, and on a CPU what lies in memory of Apus' own. The maximum is an upper bound: models need not have been at theirs at one time.
+    /// The sum over the models that are held now: what the engine's allocators count, and on a CPU what lies in memory of Apus' own and what is read
+    /// from mapped files. The maximum is an upper bound: models need not have been at theirs at one time.
     func memory(total: Int) throws(ApusError) -> DeviceMemory {
         var memory = DeviceMemory(totalBytes: total)
         for model in models {
@@ -66,10 +67,12 @@ final class ExecutorState: Sendable {
             memory.allocatedBytes += statistics.inUse
             memory.reservedBytes += statistics.reserved
             memory.maxAllocatedBytes += statistics.maxInUse
+            memory.weights = memory.weights + model.weights
             guard device.kind.computesOnCPU else { continue }
-            memory.allocatedBytes += model.residentBytes
-            memory.reservedBytes += model.residentBytes
-            memory.maxAllocatedBytes += model.residentBytes
+            let uncounted = model.residentBytes + model.weights.mapped
+            memory.allocatedBytes += uncounted
+            memory.reservedBytes += uncounted
+            memory.maxAllocatedBytes += uncounted
         }
         memory.buffers = buffers.use
         if device.kind.computesOnCPU { memory.reservedBytes += memory.buffers.heldBytes }

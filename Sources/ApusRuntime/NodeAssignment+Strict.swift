@@ -24,8 +24,3 @@ extension NodeAssignment {
             place: model, advice: "Run it on the CPU, or do not ask for a strict assignment")
     }
 }
-
-extension DeviceID.Kind {
-    /// Whether the engine's own CPU provider does the work.
-    var computesOnCPU: Bool { self == .cpu || self == .sim }
-}

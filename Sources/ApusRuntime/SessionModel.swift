@@ -12,6 +12,8 @@ final class SessionModel: LoadedModel {
     var buffers: SharedBuffers { state.buffers }
     /// Bytes of weights in memory of this process's own, which the session's allocator does not count.
     let residentBytes: Int
+    /// Of all sessions.
+    let weights: WeightBytes
     private let route: SessionRoute
     private let state: ExecutorState
 
@@ -34,6 +36,7 @@ final class SessionModel: LoadedModel {
             return first
         }
         let session: Session
+        let weights: WeightBytes
         switch request.source {
         case .checkpoint(let directory, let part):
             if case .network(let form, _) = part { try form.requireKernels(on: settings.device) }
@@ -41,11 +44,13 @@ final class SessionModel: LoadedModel {
             session = try open { options throws(ApusError) in try described.graph.lowered(engine, options: options) }
             described.loaded()
             residentBytes = described.graph.residentBytes
+            weights = described.graph.weights
             inputs = described.graph.inputs
             outputs = described.graph.outputs
         case .file(let path, nil):
             session = try open { options throws(ApusError) in try Session.open(engine, file: path, options: options) }
             residentBytes = 0
+            weights = WeightBytes(layers: graphs.weightBytes(ofFile: path, nil))
             inputs = try Self.describe(session.inputNames, path, session.inputType)
             outputs = try Self.describe(session.outputNames, path, session.outputType)
         case .file(let path, let slice?):
@@ -64,9 +69,11 @@ final class SessionModel: LoadedModel {
             if !foreign.isEmpty { (part, made) = try openPart(converting: foreign) }
             session = part
             residentBytes = 0
+            weights = WeightBytes(layers: graphs.weightBytes(ofFile: path, slice))
             inputs = try Self.describe(session.inputNames, path, session.inputType)
             outputs = made
         }
+        self.weights = sessions.dropFirst().reduce(weights) { sum, _ in sum + weights }
         assignment = NodeAssignment(try session.assignedNodes())
         if settings.assignment == .strict { try assignment.requireAll(on: settings.device, model: request.name) }
         route = try SessionRoute(state.routing, sessions)

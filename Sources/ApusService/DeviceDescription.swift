@@ -26,6 +26,7 @@ package struct DeviceDescription: Sendable, Equatable {
         package var promisedBytes: Int?
         /// What the system says its worker takes, files and shared pages in parts; nil without a worker of its own.
         package var workerBytes: Int?
+        package var weights = Weights()
         package var buffers = Buffers()
 
         package init(allocatedBytes: Int, reservedBytes: Int, maxAllocatedBytes: Int, totalBytes: Int, utilizationPercent: Double) {
@@ -34,6 +35,22 @@ package struct DeviceDescription: Sendable, Equatable {
             self.maxAllocatedBytes = maxAllocatedBytes
             self.totalBytes = totalBytes
             self.utilizationPercent = utilizationPercent
+        }
+    }
+
+    /// Bytes of the weights that are loaded.
+    package struct Weights: Sendable, Equatable {
+        /// Of layers; of a network that came as a file all of them.
+        package var layers: Int
+        /// Of embedding tables.
+        package var embedding: Int
+        /// Of what follows the layers.
+        package var head: Int
+
+        package init(layers: Int = 0, embedding: Int = 0, head: Int = 0) {
+            self.layers = layers
+            self.embedding = embedding
+            self.head = head
         }
     }
 

@@ -12,7 +12,7 @@ package struct PlanDescription: Sendable, Equatable {
         package var utilization: Double?
         /// Of each stage.
         package var occupancy: [Double]
-        /// The largest load of a stage over the mean, as predicted and as it was of late; nil for one device, and the latter before the first steps.
+        /// The largest load of a device over the mean, as predicted and as it was of late; nil for one device, and the latter before the first steps.
         package var predictedBalance: Double?
         package var measuredBalance: Double?
 

@@ -37,6 +37,9 @@ public struct DeviceID: Sendable, Hashable, CustomStringConvertible {
 extension DeviceID.Kind {
     /// Whether devices of this kind are reported as accelerators (`gpu_*` metrics) and fall back to the CPU.
     public var isAccelerator: Bool { self != .cpu }
+
+    /// Whether the engine's own CPU provider does the work, in the host's memory.
+    package var computesOnCPU: Bool { self == .cpu || self == .sim }
 }
 
 extension DeviceID: Comparable {

@@ -13,6 +13,10 @@ extension DeviceMemory {
         json.member("buffer_misses", buffers.misses)
         json.member("buffer_held", buffers.heldBytes)
         json.member("buffer_trimmed", buffers.trimmedBytes)
+        json.member("layer_weights", weights.layers)
+        json.member("embedding_weights", weights.embedding)
+        json.member("head_weights", weights.head)
+        json.member("mapped_weights", weights.mapped)
         json.endObject()
     }
 
@@ -27,6 +31,9 @@ extension DeviceMemory {
             totalBytes: try count("total"),
             buffers: BufferUse(
                 hits: try count("buffer_hits"), misses: try count("buffer_misses"), heldBytes: try count("buffer_held"),
-                trimmedBytes: try count("buffer_trimmed")))
+                trimmedBytes: try count("buffer_trimmed")),
+            weights: WeightBytes(
+                layers: try count("layer_weights"), embedding: try count("embedding_weights"), head: try count("head_weights"),
+                mapped: try count("mapped_weights")))
     }
 }

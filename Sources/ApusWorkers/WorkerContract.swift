@@ -5,7 +5,7 @@ package import ApusJSON
 /// The first thing a front tells its worker.
 package struct WorkerContract: Equatable, Sendable {
     /// The version of everything that crosses. Front and worker are one binary, so any other is refused.
-    package static let protocolVersion = 3
+    package static let protocolVersion = 4
 
     package var settings: ExecutorSettings
     /// The most bytes a lane's region may have.

@@ -168,6 +168,30 @@ import Testing
         await group.shutdown()
     }
 
+    @Test("counts a table that its ranks read in the same file once, and weights of its own for each")
+    func sharedPages() async throws {
+        defer { clock.stop() }
+        let weights = WeightBytes(layers: 40, embedding: 50, head: 3, mapped: 50)
+        let members = [[DeviceID(.cpu, 0), DeviceID(.cpu, 1)], [DeviceID(.cpu, 2), DeviceID(.cuda, 0)]].enumerated().map { stage, devices in
+            devices.map { device -> any Executor in
+                SimulatedExecutor(
+                    device: device,
+                    Stages.script(stage, of: 2) {
+                        $0.memory = DeviceMemory(allocatedBytes: 95, reservedBytes: 97, maxAllocatedBytes: 96, totalBytes: 100, weights: weights)
+                    }, clock: clock)
+            }
+        }
+        let group = try GroupExecutor(members)
+        let state = try #require(try await group.groupState())
+        #expect(state.stages.map { $0.map(\.memory.allocatedBytes) } == [[95, 45], [95, 95]])
+        #expect(state.stages.map { $0.map(\.memory.weights.mapped) } == [[50, 0], [50, 50]])
+        #expect(state.stages.joined().allSatisfy { $0.memory.weights.layers == 40 && $0.memory.weights.embedding == 50 })
+        let sum = try await group.memory()
+        #expect(sum.allocatedBytes == 330 && sum.reservedBytes == 338 && sum.maxAllocatedBytes == 334)
+        #expect(sum.weights == WeightBytes(layers: 160, embedding: 200, head: 12, mapped: 150))
+        await group.shutdown()
+    }
+
     @Test("refuses layers that do not fit it, before anything is loaded")
     func refusals() async throws {
         defer { clock.stop() }

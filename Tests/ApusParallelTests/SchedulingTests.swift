@@ -27,9 +27,9 @@ private struct Scripted: BatchWork {
 @Suite("The scheduler", .serialized, .timeLimit(.minutes(2))) struct SchedulingTests {
     private let clock = QuietClock()
 
-    private func scheduler() throws -> BatchScheduler<Scripted> {
+    private func scheduler(batch: Int = 1) throws -> BatchScheduler<Scripted> {
         BatchScheduler<Scripted>(
-            model: "scripted", policy: try BatchPolicy(maxWait: .zero, tokenBudget: 256, maxBatchSize: 1, maxQueue: .seconds(3600)),
+            model: "scripted", policy: try BatchPolicy(maxWait: .zero, tokenBudget: 256 * batch, maxBatchSize: batch, maxQueue: .seconds(3600)),
             metrics: BatchMetrics(model: "scripted"))
     }
 
@@ -76,6 +76,22 @@ private struct Scripted: BatchWork {
         // 7 + 1/4 devices' worth: 40 ms, and what the slow one still runs when the others are done.
         #expect(took <= 44 * Stages.millisecond, "\(took)")
         #expect(steps[7] >= 9 && steps[7] <= 11 && steps[..<7].allSatisfy { $0 >= 38 && $0 <= 42 }, "\(steps)")
+    }
+
+    /// A device that is too hot is given half a batch (``FleetRecovery``), one that runs at half its clock comes for half as many batches.
+    @Test("gives a hot device less, by what its share and its clock were cut", arguments: [(0.5, 1, 20), (1, 2, 20), (0.5, 2, 10)])
+    func hotDevice(share: Double, slowdown: Int, inputs: Int) async throws {
+        defer { clock.stop() }
+        let scheduler = try scheduler(batch: 4)
+        for executor in devices([1, 1, 1, 1, 1, 1, 1, slowdown].map { $0 * Stages.millisecond }) { try await open(executor, stages: 1, on: scheduler) }
+        scheduler.adjust(DeviceID(.sim, 7), share: share, fallback: .none)
+        let began = clock.now
+        // Ten batches of four on each of seven devices.
+        let answers = try await scheduler.run(count: 280 + inputs) { index throws(ApusError) in Number(value: Float(index)) }
+        #expect(try answers.rows.map { try $0.get() } == (0..<(280 + inputs)).map { Stages.answer(Float($0), stages: 1) })
+        let counts = (0..<8).map { device in answers.runs.count { $0.device == DeviceID(.sim, device) } }
+        #expect(abs(counts[7] - inputs) <= 4 && counts[..<7].allSatisfy { abs($0 - 40) <= 4 }, "\(counts)")
+        #expect(clock.now - began <= 12 * Stages.millisecond)
     }
 
     @Test("fills a pipeline of eight stages as far as one can be filled")

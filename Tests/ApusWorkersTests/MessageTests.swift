@@ -88,7 +88,8 @@ import Testing
         #expect(try crossed(outline.write, ModelOutline.init(reading:)) == outline)
         let memory = DeviceMemory(
             allocatedBytes: 1, reservedBytes: 2, maxAllocatedBytes: 3, totalBytes: .max,
-            buffers: BufferUse(hits: 4, misses: 5, heldBytes: 6, trimmedBytes: .max))
+            buffers: BufferUse(hits: 4, misses: 5, heldBytes: 6, trimmedBytes: .max),
+            weights: WeightBytes(layers: 7, embedding: 8, head: 9, mapped: 10))
         #expect(try crossed(memory.write, DeviceMemory.init(reading:)) == memory)
         let group = GroupState(
             stages: [

@@ -126,7 +126,8 @@ import Testing
         let worker = try await TestWorker.spawn()
         let memory = DeviceMemory(
             allocatedBytes: 11, reservedBytes: 22, maxAllocatedBytes: 33, totalBytes: 44,
-            buffers: BufferUse(hits: 55, misses: 66, heldBytes: 77, trimmedBytes: 88))
+            buffers: BufferUse(hits: 55, misses: 66, heldBytes: 77, trimmedBytes: 88),
+            weights: WeightBytes(layers: 3, embedding: 5, head: 7, mapped: 2))
         #expect(try await worker.memory() == memory)
         try await worker.clearCache()
         #expect(try await worker.memory().totalBytes == 45)

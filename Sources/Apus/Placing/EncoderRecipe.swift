@@ -47,8 +47,8 @@ struct EncoderRecipe: ModelRecipe {
         return try cuts.stages(for: shape)
     }
 
-    func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)] {
-        guard let cuts else { return shape.devices.flatMap(\.self).map { ($0, 1) } }
+    func shares(in shape: GroupShape) throws(ApusError) -> [GroupShare] {
+        guard let cuts else { return shape.devices.flatMap(\.self).map { GroupShare(device: $0) } }
         return try cuts.shares(in: shape)
     }
 

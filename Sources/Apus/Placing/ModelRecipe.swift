@@ -10,8 +10,8 @@ protocol ModelRecipe: Sendable {
     /// Loads the model onto `executor`, cut as `segmentation` says; nil for whole. Throws the model's own errors and the device's failures.
     func load(onto executor: any Executor, _ segmentation: Segmentation?) async throws(ApusError) -> Work
 
-    /// What each device of a group holds of the model's weights, 0 to 1. Throws `unsupported_plan` where a group cannot have it.
-    func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)]
+    /// What each device of a group holds of the model. Throws `unsupported_plan` where a group cannot have it.
+    func shares(in shape: GroupShape) throws(ApusError) -> [GroupShare]
 
     /// What the model runs as on `device`.
     func served(on device: DeviceID) -> ServedForm

@@ -26,9 +26,16 @@ struct StageCuts: Sendable {
         return layers.map { nodes[$0.lowerBound].lowerBound..<nodes[$0.upperBound - 1].upperBound }
     }
 
-    /// What each device of a group holds of all weights, 0 to 1. Throws what ``replica(for:)`` throws.
-    func shares(in shape: GroupShape) throws(ApusError) -> [(device: DeviceID, share: Double)] {
-        try replica(for: shape).stages.flatMap { stage in stage.ranks.map { ($0.device, share(of: $0.bytes)) } }
+    /// What each device of a group holds. Throws what ``replica(for:)`` throws.
+    func shares(in shape: GroupShape) throws(ApusError) -> [GroupShare] {
+        let count = Double(max(1, request.model.layers.count))
+        return try replica(for: shape).stages.flatMap { stage in
+            stage.ranks.enumerated().map { number, rank in
+                GroupShare(
+                    device: rank.device, weights: share(of: rank.bytes), layers: Double(stage.layers.count) / count, rank: number,
+                    ranks: stage.ranks.count)
+            }
+        }
     }
 
     /// The model on the devices of a group. Throws `unsupported_plan` with the arithmetic where it cannot be divided so.

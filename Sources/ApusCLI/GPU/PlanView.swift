@@ -31,7 +31,7 @@ struct PlanView {
             rows.append(row)
             guard let predicted = try unit.optionalNumber("predicted_balance") else { continue }
             let measured = try unit.optionalNumber("measured_balance").map { ", \(Figures.number($0)) of late" } ?? ""
-            lines.append("balance of \(row[0]): \(Figures.number(predicted)) predicted\(measured) (largest load of a stage over the mean)")
+            lines.append("balance of \(row[0]): \(Figures.number(predicted)) predicted\(measured) (largest load of a device over the mean)")
         }
         self.lines = lines
         self.rows = rows

@@ -8,6 +8,8 @@ struct StatusView {
         let name: String
         let standing: [String]
         let hardware: [String]
+        /// What is loaded; nil where nothing is known of it.
+        let weights: [String]?
         let remarks: [String]
     }
 
@@ -65,6 +67,8 @@ struct StatusView {
     static func tables(_ devices: [Device]) -> String {
         var text = TextTable(Device.standingHeadings, devices.map(\.standing), shortened: 2).text
         text += "\n" + TextTable(Device.hardwareHeadings, devices.map(\.hardware), shortened: 4).text
+        let weights = devices.compactMap(\.weights)
+        if !weights.isEmpty { text += "\n" + TextTable(Device.weightsHeadings, weights).text }
         let remarks = devices.flatMap { device in device.remarks.map { Paragraph($0, first: "\(device.name): ").text } }
         if !remarks.isEmpty { text += "\n" + remarks.joined() }
         return text
@@ -74,6 +78,7 @@ struct StatusView {
 extension StatusView.Device {
     static let standingHeadings = ["DEVICE", "STATE", "STAGE", "GRADE", "MS/BATCH", "TEXTS/S", "RESTARTS", "PID"]
     static let hardwareHeadings = ["DEVICE", "MEMORY", "REUSE", "TEMP", "CUDA", "DRIVER", "TENSORRT", "LANES", "HEALTH"]
+    static let weightsHeadings = ["DEVICE", "LAYERS", "EMBEDDING", "HEAD", "ALLOCATED", "PROMISED"]
 
     init(_ device: JSONReader) throws(ApusError) {
         name = try device.string("device")
@@ -90,6 +95,7 @@ extension StatusView.Device {
             try gpu?.optionalString("cuda_version") ?? Figures.unknown, try gpu?.optionalString("driver_version") ?? Figures.unknown,
             try device.bool("tensorrt") ? "on" : "off", String(try device.integer("lanes")), verdict,
         ]
+        if let memory { weights = [name] + (try Self.weights(memory)) } else { weights = nil }
         var remarks: [String] = []
         if state != "serving", let reason = try device.optionalReader("last_reason") {
             remarks.append("\(state): \(try reason.string("text"))")
@@ -102,6 +108,15 @@ extension StatusView.Device {
             remarks.append("\(try finding.string("outcome")): \(try finding.string("text"))")
         }
         self.remarks = remarks
+    }
+
+    private static func weights(_ memory: JSONReader) throws(ApusError) -> [String] {
+        let weights = try memory.reader("weights")
+        let sizes = [
+            try weights.number("layers_mb"), try weights.number("embedding_mb"), try weights.number("head_mb"), try memory.number("allocated_mb"),
+            try memory.optionalNumber("promised_mb"),
+        ]
+        return sizes.map { size in size.map { "\(Figures.number($0)) MiB" } ?? Figures.unknown }
     }
 
     /// Share of tensors that were given storage of earlier ones.

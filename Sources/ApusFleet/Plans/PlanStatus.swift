@@ -22,14 +22,10 @@ package struct PlanStatus: Sendable, Equatable {
         package let utilization: Double?
         /// Of each stage.
         package let occupancy: [Double]
-        /// The largest load of a stage over the mean, as the plan predicts it; nil for one device.
+        /// The largest load of a device over the mean, as the plan predicts it; nil for one device.
         package let predictedBalance: Double?
-
-        /// The same as it was of late; nil for one device, and before the first steps.
-        package var measuredBalance: Double? {
-            let sum = occupancy.reduce(0, +)
-            return sum > 0 && occupancy.count > 1 ? (occupancy.max() ?? 0) * Double(occupancy.count) / sum : nil
-        }
+        /// The same as it was of late, what devices waited for others left out; nil for one device, and before the first steps.
+        package let measuredBalance: Double?
 
         package var lead: DeviceID { stages[0][0] }
         package var devices: [DeviceID] { stages.flatMap(\.self) }
@@ -77,17 +73,23 @@ package struct PlanStatus: Sendable, Equatable {
 
 extension PlanStatus.Unit {
     fileprivate init(_ formation: Formation, _ unit: FleetState.Unit, _ state: State, _ plan: Plan?) {
-        let loads = plan?.replicas.first { Formation($0) == formation }?.stages.map { $0.ranks.map(\.load).max() ?? 0 } ?? []
-        let sum = loads.reduce(0, +)
-        predictedBalance = loads.count > 1 && sum > 0 ? (loads.max() ?? 0) * Double(loads.count) / sum : nil
+        predictedBalance = Self.balance(plan?.replicas.first { Formation($0) == formation }?.stages.flatMap { $0.ranks.map(\.load) } ?? [])
         stages = formation.stages
         layers = formation.layers
         self.state = state
         let recent = unit.group?.recent
+        measuredBalance = Self.balance(recent?.stages.joined().map { Double(max(0, $0.busyNanoseconds - $0.waitedNanoseconds)) } ?? [])
         utilization = recent.flatMap { $0.activeNanoseconds > 0 ? $0.utilization : nil }
         occupancy = recent.map { recent in
             recent.stageBusyNanoseconds.map { recent.activeNanoseconds > 0 ? min(1, Double($0) / Double(recent.activeNanoseconds)) : 0 }
         } ?? []
+    }
+
+    /// The largest of several loads over their mean; nil for one, and where none has any.
+    private static func balance(_ loads: [Double]) -> Double? {
+        let sum = loads.reduce(0, +)
+        guard loads.count > 1, sum > 0, let most = loads.max() else { return nil }
+        return most * Double(loads.count) / sum
     }
 }
 

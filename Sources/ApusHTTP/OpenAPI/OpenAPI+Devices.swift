@@ -101,9 +101,10 @@ extension OpenAPI.Document {
             [
                 "allocated_mb": Self.megabytes, "reserved_mb": Self.megabytes, "max_allocated_mb": Self.megabytes, "total_mb": Self.megabytes,
                 "utilization_pct": .number(from: 0), "promised_mb": Self.megabytes, "worker_mb": Self.megabytes,
+                "weights": .object(["layers_mb": Self.megabytes, "embedding_mb": Self.megabytes, "head_mb": Self.megabytes]),
                 "buffers": .object(["hits": Self.count, "misses": Self.count, "held_mb": Self.megabytes, "trimmed_mb": Self.megabytes]),
             ],
-            required: ["allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct", "buffers"])
+            required: ["allocated_mb", "reserved_mb", "max_allocated_mb", "total_mb", "utilization_pct", "weights", "buffers"])
     }
 
     var gpu: OpenAPI.Schema {

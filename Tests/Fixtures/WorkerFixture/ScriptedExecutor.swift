@@ -45,7 +45,8 @@ final class ScriptedExecutor: Executor {
     func memory() async throws(ApusError) -> DeviceMemory {
         DeviceMemory(
             allocatedBytes: 11, reservedBytes: 22, maxAllocatedBytes: 33, totalBytes: 44 + ScriptedModel.clearings,
-            buffers: BufferUse(hits: 55, misses: 66, heldBytes: 77, trimmedBytes: 88))
+            buffers: BufferUse(hits: 55, misses: 66, heldBytes: 77, trimmedBytes: 88),
+            weights: WeightBytes(layers: 3, embedding: 5, head: 7, mapped: 2))
     }
 
     func clearCache() async throws(ApusError) { ScriptedModel.cleared() }
