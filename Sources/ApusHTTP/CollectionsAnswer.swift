@@ -164,6 +164,7 @@ enum CollectionsAnswer {
         writer.member("documents", collection.documents)
         writer.member("deleted", collection.deleted)
         writer.member("bytes", collection.bytes)
+        writer.member("backend", collection.backend.rawValue)
         writer.endObject()
     }
 

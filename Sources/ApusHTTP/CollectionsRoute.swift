@@ -57,40 +57,43 @@ struct CollectionsRoute {
         _ request: HTTPRequest, on found: Target, at target: RequestTarget, arrival: ContinuousClock.Instant
     ) async throws(ApusError) -> HTTPReply {
         let (caller, method) = (request.caller, request.head.method)
+        let deadline = try RequestHeaders(request.head.headers, arrival: arrival).deadline
         switch found {
         case .all where method == .POST:
             let order = try CollectionsBody(try RequestBody(request, arrival: arrival)).create()
-            return .json(status: 201, CollectionsAnswer.one(try await service.createCollection(order, for: caller)))
+            return .json(status: 201, CollectionsAnswer.one(try await service.createCollection(order, until: deadline, for: caller)))
         case .all:
-            return .json(CollectionsAnswer.list(try await service.listCollections(for: caller)))
+            return .json(CollectionsAnswer.list(try await service.listCollections(until: deadline, for: caller)))
         case .one(let text) where method == .DELETE:
             let name = try CollectionName(text)
-            try await service.dropCollection(name, for: caller)
+            try await service.dropCollection(name, until: deadline, for: caller)
             return .json(CollectionsAnswer.dropped(name))
         case .one(let text):
-            return .json(CollectionsAnswer.one(try await service.describeCollection(try CollectionName(text), for: caller)))
+            return .json(CollectionsAnswer.one(try await service.describeCollection(try CollectionName(text), until: deadline, for: caller)))
         case .documents(let text) where method == .POST:
             return try await write(try RequestBody(request, arrival: arrival), into: try CollectionName(text), caller)
         case .documents(let text):
             let name = try CollectionName(text)
-            let page = try await service.listDocuments(try Self.listing(try target.query()), of: name, for: caller)
+            let page = try await service.listDocuments(try Self.listing(try target.query()), of: name, until: deadline, for: caller)
             return .json(CollectionsAnswer.page(page))
         case .document(let text, let id) where method == .DELETE:
             let name = try CollectionName(text)
-            try await service.deleteDocument(id, from: name, for: caller)
+            try await service.deleteDocument(id, from: name, until: deadline, for: caller)
             return .json(CollectionsAnswer.deleted(1, from: name))
         case .document(let text, let id):
             let parts = try Self.parts(try target.query())
-            return .json(CollectionsAnswer.document(try await service.findDocument(id, in: try CollectionName(text), parts, for: caller)))
+            let document = try await service.findDocument(id, in: try CollectionName(text), parts, until: deadline, for: caller)
+            return .json(CollectionsAnswer.document(document))
         case .delete(let text):
             let name = try CollectionName(text)
             let selection = try CollectionsBody(try RequestBody(request, arrival: arrival)).selection(maxInputs: maxInputs)
-            return .json(CollectionsAnswer.deleted(try await service.deleteDocuments(selection, from: name, for: caller), from: name))
+            let count = try await service.deleteDocuments(selection, from: name, until: deadline, for: caller)
+            return .json(CollectionsAnswer.deleted(count, from: name))
         case .search(let text):
             return try await search(try RequestBody(request, arrival: arrival), in: try CollectionName(text), caller)
         case .compact(let text):
             let name = try CollectionName(text)
-            return .json(CollectionsAnswer.compacted(try await service.compactCollection(name, for: caller), name))
+            return .json(CollectionsAnswer.compacted(try await service.compactCollection(name, until: deadline, for: caller), name))
         }
     }
 

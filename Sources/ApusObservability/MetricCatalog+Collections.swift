@@ -1,4 +1,4 @@
-/// The families that tell of collections. Emitted by ApusService's `CollectionMetrics`.
+/// The families that tell of collections. Emitted by ApusService's `CollectionMetrics`, and that of compactions by the server's `CollectionEvents`.
 extension MetricCatalog {
     static let collections: [MetricDescriptor] = [
         .init("apus_collections_queries_total", .counter, "Queries that collections were searched for."),
@@ -13,5 +13,8 @@ extension MetricCatalog {
         .init(
             "apus_collections_errors_total", .counter, by: ["operation", "code"],
             "Operations on collections that failed in the store or waiting for it, by operation and error code."),
+        .init(
+            "apus_collections_compactions_total", .counter, by: ["outcome"],
+            "Compactions of collections that began by themselves and ended, by outcome: done or failed."),
     ]
 }

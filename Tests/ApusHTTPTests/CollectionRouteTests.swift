@@ -23,13 +23,29 @@ extension HTTPTests {
             #expect(try await post("/notes/documents", #"{"documents":\#(documents)}"#, on: server).status == 200)
         }
 
+        @Test("A deadline that has passed is told on every route, and one that is none is refused")
+        func deadlines() async throws {
+            try await TestServer.run { server in
+                try await Self.fill(server)
+                for route in ServiceMetrics.Route.allCases where route.rawValue.hasPrefix("/v1/collections") {
+                    for (value, status, code) in [("0", 504, "deadline_exceeded"), ("soon", 400, "invalid_value"), ("-1", 400, "invalid_value")] {
+                        let refused = try await server.ask(KeyTests.request(route, headers: ["x-apus-timeout-ms: \(value)"]))
+                        let error = try? refused.error
+                        #expect(refused.status == status && error?.code == code, "\(route) \(value): \(refused.text)")
+                    }
+                }
+                let kept = try await Self.get("/notes/documents", on: server)
+                #expect(kept.status == 200 && kept.text.contains(#""id":"a""#))
+            }
+        }
+
         @Test("A collection is made for the server's model, or as asked, and told byte for byte")
         func creating() async throws {
             try await TestServer.run { server in
                 let made = try await Self.post("", #"{"name":"notes"}"#, on: server)
                 let weights = String(repeating: "ab", count: 32)
                 let first =
-                    #"{"object":"collection","name":"notes","created":1700000000,"dimensions":8,"metric":"cosine","storage":"fp32","model":"m","weights_sha256":"\#(weights)","documents":0,"deleted":0,"bytes":10}"#
+                    #"{"object":"collection","name":"notes","created":1700000000,"dimensions":8,"metric":"cosine","storage":"fp32","model":"m","weights_sha256":"\#(weights)","documents":0,"deleted":0,"bytes":10,"backend":"files"}"#
                 #expect(made.status == 201 && made.text == first)
                 #expect(try await Self.get("/notes", on: server).text == first)
                 let other = try await Self.post(

@@ -6,8 +6,8 @@ import ArgumentParser
 
 struct CollectionsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "collections", abstract: "List, describe, drop and compact collections.",
-        subcommands: [List.self, Describe.self, Drop.self, Compact.self], defaultSubcommand: List.self)
+        commandName: "collections", abstract: "List, describe, drop, compact and repair collections.",
+        subcommands: [List.self, Describe.self, Drop.self, Compact.self, RepairCommand.self], defaultSubcommand: List.self)
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the collections. Each is read and verified whole.")
@@ -135,6 +135,7 @@ extension CollectionDescription {
             ["name", name.text], ["documents", String(documents)], ["deleted, not compacted", String(deleted)],
             ["dimensions", String(settings.dimensions)], ["metric", settings.metric.rawValue], ["storage", settings.storage.rawValue],
             ["model", settings.model ?? Figures.unknown], ["weights", settings.weights ?? Figures.unknown], ["size", Figures.bytes(bytes)],
+            ["kept in", backend.explanation],
         ]
     }
 }
@@ -151,6 +152,7 @@ extension JSONWriter {
         optional("model", description.settings.model)
         optional("weights_sha256", description.settings.weights)
         member("bytes", description.bytes)
+        member("backend", description.backend.rawValue)
         member("created_at", description.createdAt)
         endObject()
     }

@@ -11,10 +11,22 @@ struct DataOptions: ParsableArguments {
 
     /// The collections. Throws `store_unavailable` where another process writes into the folder or it cannot be used.
     func collections(_ access: LocalCollections.Access) throws(ApusError) -> any CollectionStore {
-        let environment = ProcessInfo.processInfo.environment
-        let named = data ?? environment["APUS_DATA"].flatMap { $0.isEmpty ? nil : $0 }
-        return try DataFolder.open(named, environment: environment, access: access)
+        try DataFolder.open(named, environment: Self.environment, access: access, libpq: Self.environment["APUS_LIBPQ"].flatMap { $0.isEmpty ? nil : $0 })
     }
+
+    /// The collections in files, to be written by this process alone. Throws `invalid_value` for those in a database.
+    func files() throws(ApusError) -> LocalCollections {
+        if let named, PostgresSettings.isURL(named) {
+            throw ApusError(
+                .invalidValue, "collections in a database are whole or not as the database is", place: "--data",
+                advice: "Use PostgreSQL's own means: pg_amcheck, and a copy to restore from")
+        }
+        return try LocalCollections(folder: DataFolder.path(named, environment: Self.environment), engine: CPUVectorSearch())
+    }
+
+    private var named: String? { data ?? Self.environment["APUS_DATA"].flatMap { $0.isEmpty ? nil : $0 } }
+
+    private static var environment: [String: String] { ProcessInfo.processInfo.environment }
 }
 
 extension CollectionName: ExpressibleByArgument {

@@ -11,18 +11,18 @@ extension OpenAPI.Document {
     var listCollections: OpenAPI.Operation {
         let broken = Schema.object(["object": .fixed("error"), "name": .string(), "error": .named(.failure)], "One that cannot be opened")
         return OpenAPI.Operation(
-            id: "listCollections", tag: .collections, summary: "All collections by name",
+            id: "listCollections", tag: .collections, summary: "All collections by name", parameters: [.deadline],
             answers: [
                 .init(
                     about: "The collections",
                     schema: .object(["object": .fixed("list"), "data": .list(of: .any(of: [.named(.collection), broken]))]))
             ],
-            errors: Self.storeErrors)
+            errors: Self.storeErrors + [.invalidValue])
     }
 
     var createCollection: OpenAPI.Operation {
         OpenAPI.Operation(
-            id: "createCollection", tag: .collections, summary: "Make a collection",
+            id: "createCollection", tag: .collections, summary: "Make a collection", parameters: [.deadline],
             body: .init(
                 schema: .collectionRequest,
                 examples: [
@@ -38,13 +38,13 @@ extension OpenAPI.Document {
 
     var describeCollection: OpenAPI.Operation {
         OpenAPI.Operation(
-            id: "getCollection", tag: .collections, summary: "One collection", parameters: [Self.name],
+            id: "getCollection", tag: .collections, summary: "One collection", parameters: [Self.name, .deadline],
             answers: [.init(about: "The collection", schema: .named(.collection))], errors: Self.collectionErrors)
     }
 
     var dropCollection: OpenAPI.Operation {
         OpenAPI.Operation(
-            id: "deleteCollection", tag: .collections, summary: "Delete a collection with all that is in it", parameters: [Self.name],
+            id: "deleteCollection", tag: .collections, summary: "Delete a collection with all that is in it", parameters: [Self.name, .deadline],
             answers: [
                 .init(
                     about: "It is gone", schema: .object(["object": .fixed("collection"), "name": .string(), "deleted": .flag()]))
@@ -85,7 +85,7 @@ extension OpenAPI.Document {
                     name: "limit", place: .query, about: "The most documents in the answer, which may have fewer",
                     schema: .integer(from: limits.lowerBound, to: limits.upperBound, initial: 100)),
                 .init(name: "after", place: .query, about: "Only ids behind this one: next of the page before", schema: .string()),
-                .init(name: "filter", place: .query, about: "A filter, as JSON", schema: .string(), example: "{\"year\": 2024}"), Self.include,
+                .init(name: "filter", place: .query, about: "A filter, as JSON", schema: .string(), example: "{\"year\": 2024}"), Self.include, .deadline,
             ],
             answers: [
                 .init(
@@ -99,19 +99,19 @@ extension OpenAPI.Document {
 
     var getDocument: OpenAPI.Operation {
         OpenAPI.Operation(
-            id: "getDocument", tag: .collections, summary: "One document", parameters: [Self.name, Self.documentID, Self.include],
+            id: "getDocument", tag: .collections, summary: "One document", parameters: [Self.name, Self.documentID, Self.include, .deadline],
             answers: [.init(about: "The document", schema: .named(.document))], errors: Self.collectionErrors + [.documentNotFound])
     }
 
     var deleteDocument: OpenAPI.Operation {
         OpenAPI.Operation(
-            id: "deleteDocument", tag: .collections, summary: "Delete one document", parameters: [Self.name, Self.documentID],
+            id: "deleteDocument", tag: .collections, summary: "Delete one document", parameters: [Self.name, Self.documentID, .deadline],
             answers: [.init(about: "It is gone", schema: Self.deletion)], errors: Self.collectionErrors + [.documentNotFound, .overloaded])
     }
 
     var deleteDocuments: OpenAPI.Operation {
         OpenAPI.Operation(
-            id: "deleteDocuments", tag: .collections, summary: "Delete documents by their ids or their metadata", parameters: [Self.name],
+            id: "deleteDocuments", tag: .collections, summary: "Delete documents by their ids or their metadata", parameters: [Self.name, .deadline],
             body: .init(
                 schema: .deleteRequest, examples: ["byID": ["ids": ["swifts", "gulls"]], "byMetadata": ["filter": ["year": ["$lt": 2020]]]]),
             answers: [.init(about: "They are gone", schema: Self.deletion)],
@@ -137,7 +137,7 @@ extension OpenAPI.Document {
 
     var compactCollection: OpenAPI.Operation {
         OpenAPI.Operation(
-            id: "compactCollection", tag: .collections, summary: "Free what deleted and replaced documents take", parameters: [Self.name],
+            id: "compactCollection", tag: .collections, summary: "Free what deleted and replaced documents take", parameters: [Self.name, .deadline],
             answers: [
                 .init(
                     about: "It is done",
@@ -151,7 +151,7 @@ extension OpenAPI.Document {
 
     private static let count = Schema.integer(from: 0)
     private static let usedModel = Schema.string("The model that made vectors of texts; null where none did").orNull
-    private static let storeErrors: [ApusError.Code] = [.storeUnavailable, .storeCorrupt, .notFound]
+    private static let storeErrors: [ApusError.Code] = [.storeUnavailable, .storeCorrupt, .notFound, .deadlineExceeded]
     private static let collectionErrors: [ApusError.Code] = storeErrors + [.collectionNotFound, .invalidValue]
     private static let deletion = Schema.object([
         "object": .fixed("deletion"), "collection": .string(), "deleted": .integer("Documents that there were", from: 0),
@@ -187,6 +187,7 @@ extension OpenAPI.Document {
             "weights_sha256": Schema.string("Of the model that makes its vectors").orNull, "documents": Self.count,
             "deleted": .integer("Deleted and replaced documents whose room compaction would free", from: 0),
             "bytes": .integer("On the disk", from: 0),
+            "backend": .choice(CollectionBackend.allCases.map(\.rawValue), "Where its vectors lie and what searches them, always exactly"),
         ])
     }
 

@@ -213,11 +213,13 @@ extension OpenAPI.Document {
 }
 
 extension OpenAPI.Parameter {
+    static let deadline = OpenAPI.Parameter(
+        name: "x-apus-timeout-ms", place: .header, about: "Milliseconds after which the answer is of no use; then 504",
+        schema: .integer(from: 0, to: 1 << 31), example: 30_000)
+
     /// The headers that requests to models may have.
     static let ofModels: [OpenAPI.Parameter] = [
-        OpenAPI.Parameter(
-            name: "x-apus-timeout-ms", place: .header, about: "Milliseconds after which the answer is of no use; then 504",
-            schema: .integer(from: 0, to: 1 << 31), example: 30_000),
+        .deadline,
         OpenAPI.Parameter(
             name: "x-apus-priority", place: .header, about: "The class to wait in",
             schema: .choice(EmbeddingOptions.Priority.allCases.map(\.rawValue), initial: EmbeddingOptions.Priority.medium.rawValue)),

@@ -10,9 +10,11 @@ package struct ListedCollection: Sendable {
 /// Which collections there are, and what is done to them as a whole.
 struct CollectionsOperation: Sendable {
     let run: CollectionRun
+    /// When the answer stops being of use; nil for never.
+    let deadline: ContinuousClock.Instant?
 
     func list() async throws -> [ListedCollection] {
-        try await run.run(.list) { store in
+        try await run.run(.list, until: deadline) { store in
             var collections: [ListedCollection] = []
             for name in try await store.names() {
                 let outcome: Result<CollectionDescription, ApusError>
@@ -31,14 +33,14 @@ struct CollectionsOperation: Sendable {
     }
 
     func describe(_ name: CollectionName) async throws -> CollectionDescription {
-        try await run.run(.describe) { try await $0.describe(name) }
+        try await run.run(.describe, until: deadline) { try await $0.describe(name) }
     }
 
     func drop(_ name: CollectionName) async throws {
-        try await run.run(.drop) { try await $0.drop(name) }
+        try await run.run(.drop, until: deadline) { try await $0.drop(name) }
     }
 
     func compact(_ name: CollectionName) async throws -> CompactionReport {
-        try await run.run(.compact, through: run.writes) { try await $0.compact(name) }
+        try await run.run(.compact, through: run.writes, until: deadline) { try await $0.compact(name) }
     }
 }

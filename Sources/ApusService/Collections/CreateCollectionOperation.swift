@@ -33,10 +33,12 @@ package struct CreateCollectionRequest: Sendable {
 /// A name to a collection, whose model and its weights are settled for good.
 struct CreateCollectionOperation: Sendable {
     let run: CollectionRun
+    /// When the answer stops being of use; nil for never.
+    let deadline: ContinuousClock.Instant?
 
     func run(_ request: CreateCollectionRequest) async throws -> CollectionDescription {
         let settings = try settings(request)
-        return try await run.run(.create) { try await $0.create(request.name, settings) }
+        return try await run.run(.create, until: deadline) { try await $0.create(request.name, settings) }
     }
 
     private func settings(_ request: CreateCollectionRequest) throws(ApusError) -> CollectionSettings {

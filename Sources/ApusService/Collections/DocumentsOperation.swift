@@ -4,6 +4,8 @@ import ApusStores
 /// Stored documents: looked at one by one or page by page, and deleted.
 struct DocumentsOperation: Sendable {
     let run: CollectionRun
+    /// When the answer stops being of use; nil for never.
+    let deadline: ContinuousClock.Instant?
 
     /// Documents that are read from the store at once: their texts may have a megabyte each.
     private static let portion = 64
@@ -15,7 +17,7 @@ struct DocumentsOperation: Sendable {
                 .invalidValue, "\(listing.limit) is outside \(DocumentListing.limits.lowerBound) to \(DocumentListing.limits.upperBound)",
                 place: "limit")
         }
-        return try await run.run(.read) { store in
+        return try await run.run(.read, until: deadline) { store in
             var page = DocumentPage(documents: [], next: nil)
             var (rest, bytes) = (listing, 0)
             repeat {
@@ -32,7 +34,7 @@ struct DocumentsOperation: Sendable {
 
     func find(_ id: String, in name: CollectionName, _ parts: DocumentParts) async throws -> StoredDocument {
         try DocumentBatch.checkID(id, place: "id")
-        let found = try await run.run(.read) { try await $0.documents([id], of: name, including: parts) }
+        let found = try await run.run(.read, until: deadline) { try await $0.documents([id], of: name, including: parts) }
         guard let document = found.first ?? nil else { throw Self.unknown(id, name) }
         return document
     }
@@ -48,7 +50,7 @@ struct DocumentsOperation: Sendable {
             try run.runs.checkCount(ids.count, of: "ids", for: "delete")
             for (index, id) in ids.enumerated() { try DocumentBatch.checkID(id, place: "ids[\(index)]") }
         }
-        return try await run.run(.delete, through: run.writes) { store in
+        return try await run.run(.delete, through: run.writes, until: deadline) { store in
             let count = try await store.delete(selection, from: name)
             run.metrics.count(.deleted, count)
             return count

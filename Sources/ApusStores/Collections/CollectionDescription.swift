@@ -9,9 +9,13 @@ package struct CollectionDescription: Sendable, Hashable {
     package var deleted: Int
     /// Milliseconds since 1970-01-01 00:00 UTC.
     package var createdAt: Int
+    package var backend: CollectionBackend
 
-    package init(name: CollectionName, settings: CollectionSettings, documents: Int, bytes: Int, deleted: Int, createdAt: Int) {
-        (self.name, self.settings, self.documents, self.bytes, self.deleted, self.createdAt) =
-            (name, settings, documents, bytes, deleted, createdAt)
+    package init(
+        name: CollectionName, settings: CollectionSettings, documents: Int, bytes: Int, deleted: Int, createdAt: Int,
+        backend: CollectionBackend = .files
+    ) {
+        (self.name, self.settings, self.documents, self.bytes, self.deleted, self.createdAt, self.backend) =
+            (name, settings, documents, bytes, deleted, createdAt, backend)
     }
 }

@@ -1,12 +1,11 @@
 package import ApusErrors
-import ApusVectors
 
 extension PostgresCollections {
     package func write(_ documents: [Document], _ mode: WriteMode, into name: CollectionName) async throws(ApusError) -> WriteReceipt {
         try await run { connection, deadline throws(ApusError) in
             try connection.transaction(deadline: deadline) { () throws(ApusError) in
                 // Writers of one collection one after the other, so that documents are numbered in the order in which they become visible.
-                let record = try PostgresCollection(name, connection, deadline, locking: "FOR UPDATE")
+                let record = try self.record(name, connection, deadline, locking: "FOR UPDATE")
                 let batch = try DocumentBatch(documents, for: record.settings)
                 guard !batch.documents.isEmpty else { return WriteReceipt(added: 0, replaced: 0) }
                 let ids = batch.documents.map { Array($0.id.utf8) }
@@ -20,21 +19,31 @@ extension PostgresCollections {
                         advice: "Write with the mode upsert to replace it")
                 }
                 if !replaced.isEmpty {
-                    try connection.run(
-                        "DELETE FROM apus_documents WHERE collection = $1 AND id = ANY($2)",
-                        [.integer(record.number), .byteStrings(Array(replaced))], deadline: deadline)
+                    _ = try Self.remove(Array(replaced), record, connection, deadline)
                 }
+                // Each at its place, null for none.
+                let isApart = record.isPgvector
                 try connection.run(
                     """
-                    INSERT INTO apus_documents (collection, id, number, body, metadata, vector)
-                    SELECT $1, id, $2 + place, body, metadata, vector
-                    FROM unnest($3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[]) WITH ORDINALITY AS new (id, body, metadata, vector, place)
+                    INSERT INTO apus_documents (collection, id, number, body, metadata, vector, tags)
+                    SELECT $1, id, $2 + place, body, metadata, vector, tags::jsonb
+                    FROM unnest($3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[], $7::text[])
+                    WITH ORDINALITY AS new (id, body, metadata, vector, tags, place)
                     """,
                     [
                         .integer(record.number), .integer(record.lastDocument), .byteStrings(ids),
                         .byteStrings(batch.documents.map { $0.text.map { Array($0.utf8) } }), .byteStrings(batch.documents.map(\.metadata.encoded)),
-                        .byteStrings(batch.documents.map { Self.encoded($0.vector) }),
+                        .byteStrings(batch.documents.map { isApart ? nil : PostgresCollection.encoded($0.vector) }),
+                        .texts(batch.documents.map { self.readsTags ? $0.metadata.tags : nil }),
                     ], deadline: deadline)
+                if let pgvector = record.pgvector {
+                    try connection.run(
+                        """
+                        INSERT INTO \(PostgresCollection.vectorTable(record.number)) (number, embedding)
+                        SELECT $1 + place, embedding FROM unnest($2::\(pgvector.type)[]) WITH ORDINALITY AS new (embedding, place)
+                        """,
+                        [.integer(record.lastDocument), .vectors(batch.documents.map(\.vector), type: pgvector.typeNumber)], deadline: deadline)
+                }
                 let (last, overflow) = record.lastDocument.addingReportingOverflow(Int64(ids.count))
                 guard !overflow else { throw ApusError(.storeUnavailable, "the collection has numbered all documents that it can", place: name.text) }
                 try connection.run(
@@ -47,52 +56,35 @@ extension PostgresCollections {
     package func delete(_ selection: DocumentSelection, from name: CollectionName) async throws(ApusError) -> Int {
         try await run { connection, deadline throws(ApusError) in
             try connection.transaction(deadline: deadline) { () throws(ApusError) in
-                let record = try PostgresCollection(name, connection, deadline, locking: "FOR UPDATE")
-                let ids: [[UInt8]]
+                let record = try self.record(name, connection, deadline, locking: "FOR UPDATE")
                 switch selection {
-                case .ids(let named): ids = named.map { Array($0.utf8) }
+                case .ids(let named): return try Self.remove(named.map { Array($0.utf8) }, record, connection, deadline)
                 case .filter(let filter):
+                    let condition = FilterCondition(filter, after: 1)
                     var chosen: [[UInt8]] = []
                     try connection.run(
-                        "SELECT id, metadata FROM apus_documents WHERE collection = $1", [.integer(record.number)], deadline: deadline
+                        "SELECT d.id, d.metadata FROM apus_documents d WHERE d.collection = $1 AND \(condition.sql)",
+                        [.integer(record.number)] + condition.parameters, deadline: deadline
                     ) { row throws(ApusError) in
-                        if filter.matches(try Self.metadata(row.bytes(1), name)), let id = row.bytes(0) { chosen.append(id) }
+                        if filter.matches(try PostgresCollection.metadata(row.bytes(1), name)), let id = row.bytes(0) { chosen.append(id) }
                     }
-                    ids = chosen
+                    return try Self.remove(chosen, record, connection, deadline)
                 }
-                return try connection.run(
-                    "DELETE FROM apus_documents WHERE collection = $1 AND id = ANY($2) RETURNING 1",
-                    [.integer(record.number), .byteStrings(ids)], deadline: deadline
-                ).count
             }
         }
     }
 
-    static func encoded(_ vector: [Float]) -> [UInt8] {
-        vector.flatMap { element in withUnsafeBytes(of: element.bitPattern.littleEndian) { Array($0) } }
-    }
-
-    /// Appends a stored vector's elements to `values`. Throws `store_corrupt` for another length.
-    static func decode(_ bytes: [UInt8]?, dimensions: Int, into values: inout [Float], _ name: CollectionName) throws(ApusError) {
-        guard let bytes, bytes.count == dimensions * 4 else { throw corrupt("a vector", name) }
-        bytes.withUnsafeBytes { bytes in
-            for place in 0..<dimensions {
-                values.append(Float(bitPattern: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self))))
-            }
-        }
-    }
-
-    /// Throws `store_corrupt` for what is no metadata.
-    static func metadata(_ bytes: [UInt8]?, _ name: CollectionName) throws(ApusError) -> Metadata {
-        guard let bytes else { throw corrupt("metadata", name) }
-        do throws(ApusError) {
-            return try Metadata(parsing: bytes)
-        } catch {
-            throw corrupt("metadata", name)
-        }
-    }
-
-    static func corrupt(_ what: String, _ name: CollectionName) -> ApusError {
-        StoreFailure.corrupt("\(what) of a document does not read as it was written", name.text, advice: "Restore the database from a copy")
+    /// Returns how many there were.
+    private static func remove(
+        _ ids: [[UInt8]], _ record: PostgresCollection, _ connection: PostgresConnection, _ deadline: ContinuousClock.Instant
+    ) throws(ApusError) -> Int {
+        let gone = try connection.run(
+            "DELETE FROM apus_documents WHERE collection = $1 AND id = ANY($2) RETURNING number", [.integer(record.number), .byteStrings(ids)],
+            deadline: deadline)
+        guard record.isPgvector, !gone.isEmpty else { return gone.count }
+        let numbers = gone.compactMap { $0.integer(0).map { Int64($0) } }
+        try connection.run(
+            "DELETE FROM \(PostgresCollection.vectorTable(record.number)) WHERE number = ANY($1)", [.integers(numbers)], deadline: deadline)
+        return gone.count
     }
 }

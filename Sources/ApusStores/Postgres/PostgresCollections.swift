@@ -5,22 +5,27 @@ import NIOConcurrencyHelpers
 
 /// Collections in a PostgreSQL that several servers share.
 ///
-/// Searches are exact and score as ``LocalCollections`` does, to the bit: the vectors of the collection are read from the database and scanned by
-/// the same kernels here. No index and no extension of the database is used, so that any PostgreSQL from version 10 on will do, and a search takes
-/// as long as reading the vectors takes. Filters, too, are evaluated here. For collections of more than some hundred thousand documents files are the
-/// better place.
+/// Where the database has pgvector, a collection that is made in it has a table of its own with a column `vector(N)`, and searches are sent to the
+/// database, exact ones without an index; what comes back is scored again by Apus' kernels, so that scores are those of ``LocalCollections`` to the
+/// bit. Of documents whose scores are apart by no more than the rounding of 32-bit floats the database may take another than files would into the
+/// last places. Where it has none, and for collections that were made before it had, the vectors are byte strings, read whole and scanned here: any
+/// PostgreSQL from version 10 on will do, and a search takes as long as reading the vectors takes. Which of the two a collection is its description says.
+///
+/// Vectors are kept as fp32 whatever the storage of the collection says. Filters are conditions in SQL (``FilterCondition``).
 ///
 /// A server that is away, slow or full: `store_unavailable`, and nothing else happens. What a call was answered for is as durable as the database
 /// makes a commit.
 package final class PostgresCollections: CollectionStore {
     let pool: PostgresPool
     let engine: CPUVectorSearch
-    private let isPrepared = NIOLockedValueBox(false)
+    private let observer: CollectionObserver?
+    private let database = NIOLockedValueBox<PostgresDatabase?>(nil)
 
     /// Nothing is connected before the first call. Throws `invalid_configuration`.
-    package init(_ settings: PostgresSettings, threads: Int? = nil) throws(ApusError) {
+    package init(_ settings: PostgresSettings, threads: Int? = nil, observer: CollectionObserver? = nil) throws(ApusError) {
         pool = PostgresPool(settings)
         engine = try CPUVectorSearch(threads: threads)
+        self.observer = observer
     }
 
     package func close() async { pool.close() }
@@ -40,17 +45,28 @@ package final class PostgresCollections: CollectionStore {
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         try await run { connection, deadline throws(ApusError) in
             func bytes(_ text: String?) -> PostgresValue { text.map { .bytes(Array($0.utf8)) } ?? .null }
-            let rows = try connection.run(
-                """
-                INSERT INTO apus_collections (name, dimensions, metric, storage, model, weights, created_at)
-                VALUES ($1, $2, $3, $4, $5::bytea, $6::bytea, $7) ON CONFLICT (name) DO NOTHING RETURNING number
-                """,
-                [
-                    bytes(name.text), .integer(Int64(settings.dimensions)), bytes(settings.metric.rawValue), bytes(settings.storage.rawValue),
-                    bytes(settings.model), bytes(settings.weights), .integer(now),
-                ], deadline: deadline)
-            guard !rows.isEmpty else {
-                throw ApusError(.collectionExists, "there is a collection '\(name)' already", place: "collection")
+            // Looked for anew: it may have been installed since the server began.
+            let pgvector = settings.dimensions <= PgvectorExtension.maxDimensions ? try self.lookForPgvector(connection, deadline) : nil
+            try connection.transaction(deadline: deadline) { () throws(ApusError) in
+                let rows = try connection.run(
+                    """
+                    INSERT INTO apus_collections (name, dimensions, metric, storage, model, weights, created_at, vectors)
+                    VALUES ($1, $2, $3, $4, $5::bytea, $6::bytea, $7, $8) ON CONFLICT (name) DO NOTHING RETURNING number
+                    """,
+                    [
+                        bytes(name.text), .integer(Int64(settings.dimensions)), bytes(settings.metric.rawValue), bytes(settings.storage.rawValue),
+                        bytes(settings.model), bytes(settings.weights), .integer(now), bytes(pgvector == nil ? "bytes" : "pgvector"),
+                    ], deadline: deadline)
+                guard let number = rows.first?.integer(0) else {
+                    throw ApusError(.collectionExists, "there is a collection '\(name)' already", place: "collection")
+                }
+                guard let pgvector else { return }
+                let table = PostgresCollection.vectorTable(Int64(number))
+                try connection.run(
+                    "CREATE TABLE \(table) (number bigint PRIMARY KEY, embedding \(pgvector.type)(\(settings.dimensions)) NOT NULL)", deadline: deadline)
+                if settings.dimensions <= PgvectorExtension.maxInlineDimensions {
+                    try connection.run("ALTER TABLE \(table) ALTER COLUMN embedding SET STORAGE PLAIN", deadline: deadline)
+                }
             }
         }
         return try await describe(name)
@@ -58,24 +74,27 @@ package final class PostgresCollections: CollectionStore {
 
     package func describe(_ name: CollectionName) async throws(ApusError) -> CollectionDescription {
         try await run { connection, deadline throws(ApusError) in
-            let record = try PostgresCollection(name, connection, deadline)
+            let record = try self.record(name, connection, deadline)
             let row = try connection.run(
                 """
-                SELECT count(*), coalesce(sum(octet_length(id) + coalesce(octet_length(body), 0) + octet_length(metadata) + octet_length(vector)), 0)::bigint
+                SELECT count(*), coalesce(sum(octet_length(id) + coalesce(octet_length(body), 0) + octet_length(metadata) + \(record.vectorBytes)), 0)::bigint
                 FROM apus_documents WHERE collection = $1
                 """, [.integer(record.number)], deadline: deadline
             ).first
             return CollectionDescription(
                 name: name, settings: record.settings, documents: row?.integer(0) ?? 0, bytes: row?.integer(1) ?? 0, deleted: 0,
-                createdAt: record.createdAt)
+                createdAt: record.createdAt, backend: record.pgvector == nil ? .postgresql : .pgvector)
         }
     }
 
     package func drop(_ name: CollectionName) async throws(ApusError) {
         try await run { connection, deadline throws(ApusError) in
-            let rows = try connection.run(
-                "DELETE FROM apus_collections WHERE name = $1 RETURNING number", [.bytes(Array(name.text.utf8))], deadline: deadline)
-            guard !rows.isEmpty else { throw PostgresCollection.notFound(name) }
+            try connection.transaction(deadline: deadline) { () throws(ApusError) in
+                let rows = try connection.run(
+                    "DELETE FROM apus_collections WHERE name = $1 RETURNING number", [.bytes(Array(name.text.utf8))], deadline: deadline)
+                guard let number = rows.first?.integer(0) else { throw PostgresCollection.notFound(name) }
+                try connection.run("DROP TABLE IF EXISTS \(PostgresCollection.vectorTable(Int64(number)))", deadline: deadline)
+            }
         }
     }
 
@@ -83,59 +102,66 @@ package final class PostgresCollections: CollectionStore {
     package func compact(_ name: CollectionName) async throws(ApusError) -> CompactionReport {
         let bytes = try await describe(name).bytes
         try await run { connection, deadline throws(ApusError) in
-            _ = try connection.run("VACUUM apus_documents", deadline: deadline)
+            let record = try self.record(name, connection, deadline)
+            for table in ["apus_documents"] + (record.pgvector == nil ? [] : [PostgresCollection.vectorTable(record.number)]) {
+                try connection.run("VACUUM (ANALYZE) \(table)", deadline: deadline)
+            }
         }
         return CompactionReport(removed: 0, bytesBefore: bytes, bytesAfter: try await describe(name).bytes)
     }
 
     // MARK: Running
 
-    /// Runs `body` with a connection to a database that has the tables.
+    /// Runs `body` with a connection to a database that has the tables. What is cancelled is called off in the database, too.
     func run<Value: Sendable>(
         _ body: @escaping @Sendable (PostgresConnection, ContinuousClock.Instant) throws(ApusError) -> Value
     ) async throws(ApusError) -> Value {
-        let isPrepared = isPrepared
         let timeout = pool.settings.commandTimeout
         guard !Task.isCancelled else { throw StoreFailure.cancelled }
         return try await pool.run { connection throws(ApusError) in
             let deadline = ContinuousClock.now + timeout
-            if !isPrepared.withLockedValue({ $0 }) {
+            if self.database.withLockedValue({ $0 }) == nil {
                 try PostgresSchema.prepare(connection, deadline: deadline)
-                isPrepared.withLockedValue { $0 = true }
+                let found = try PostgresDatabase(connection, deadline)
+                let isFirst = self.database.withLockedValue { database in
+                    defer { database = found }
+                    return database == nil
+                }
+                if isFirst {
+                    self.observer?(
+                        .reached(address: self.pool.settings.address, found.pgvector.installed == nil ? .postgresql : .pgvector, reason: found.text))
+                }
             }
             return try body(connection, deadline)
         }
     }
-}
 
-/// One collection as its row tells.
-struct PostgresCollection {
-    let number: Int64
-    let settings: CollectionSettings
-    let createdAt: Int
-    /// The number of the document that was written last.
-    let lastDocument: Int64
+    /// Whether the database reads texts as Apus writes them, so that it can look into metadata.
+    var readsTags: Bool { database.withLockedValue { $0?.isUTF8 ?? false } }
 
-    /// Reads the row. Throws `collection_not_found`, and `store_corrupt` for a row that no Apus wrote.
+    /// The collection as its row tells. Throws `collection_not_found`, and `store_corrupt` for a row that no Apus wrote.
     ///
     /// - Parameter locking: `FOR UPDATE`, so that writers of one collection come one after the other; empty for readers.
-    init(
+    func record(
         _ name: CollectionName, _ connection: PostgresConnection, _ deadline: ContinuousClock.Instant, locking: String = ""
-    ) throws(ApusError) {
-        let rows = try connection.run(
-            "SELECT number, dimensions, metric, storage, model, weights, created_at, last_document FROM apus_collections WHERE name = $1 \(locking)",
-            [.bytes(Array(name.text.utf8))], deadline: deadline)
-        guard let row = rows.first else { throw Self.notFound(name) }
-        guard let number = row.integer(0), let dimensions = row.integer(1), let metric = row.text(2).flatMap(VectorMetric.init(rawValue:)),
-            let storage = row.text(3).flatMap(VectorStorage.init(rawValue:)), let createdAt = row.integer(6), let last = row.integer(7)
-        else { throw StoreFailure.corrupt("the collection's row does not read as it was written", name.text, advice: "Restore the database from a copy") }
-        self.number = Int64(number)
-        settings = try CollectionSettings(dimensions: dimensions, metric: metric, storage: storage, model: row.text(4), weights: row.text(5))
-        self.createdAt = createdAt
-        lastDocument = Int64(last)
+    ) throws(ApusError) -> PostgresCollection {
+        var record = try PostgresCollection(name, connection, deadline, locking: locking)
+        guard record.isPgvector else { return record }
+        record.pgvector = database.withLockedValue { $0?.pgvector.installed }
+        if record.pgvector == nil { record.pgvector = try lookForPgvector(connection, deadline) }
+        guard record.pgvector != nil else {
+            throw ApusError(
+                .storeUnavailable, "the vectors of the collection are of pgvector's type, and the database has pgvector no more", place: name.text,
+                advice: "Install the extension again")
+        }
+        return record
     }
 
-    static func notFound(_ name: CollectionName) -> ApusError {
-        ApusError(.collectionNotFound, "there is no collection '\(name)'", place: "collection")
+    private func lookForPgvector(
+        _ connection: PostgresConnection, _ deadline: ContinuousClock.Instant
+    ) throws(ApusError) -> PgvectorExtension? {
+        let standing = try PgvectorExtension.find(connection, deadline)
+        database.withLockedValue { $0?.pgvector = standing }
+        return standing.installed
     }
 }

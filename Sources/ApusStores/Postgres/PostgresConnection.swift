@@ -9,6 +9,8 @@ final class PostgresConnection: @unchecked Sendable {
     /// Shown in errors: without user and password.
     private let address: String
     private(set) var isBroken = false
+    /// Whether the call that is made has been given up.
+    var cancellation: PostgresCancellation?
 
     /// - Parameter deadline: when it has to be there. Throws `store_unavailable`.
     init(_ settings: PostgresSettings, _ library: PostgresLibrary, deadline: ContinuousClock.Instant) throws(ApusError) {
@@ -31,6 +33,8 @@ final class PostgresConnection: @unchecked Sendable {
             throw ApusError(.storeUnavailable, "there is no memory for a connection", place: settings.address)
         }
         self.handle = handle
+        // What a server remarks on ("already exists, skipping") would else be written to standard error.
+        _ = library.setNoticeProcessor(handle, { _, _ in }, nil)
         var wanted: Int16 = Int16(POLLOUT)
         while true {
             guard library.status(handle) != Self.bad else { throw unavailable("cannot be reached") }
@@ -49,6 +53,16 @@ final class PostgresConnection: @unchecked Sendable {
     deinit { library.finish(handle) }
 
     private static let bad: Int32 = 1
+
+    /// After a call was given up: the server may still be asked to end it.
+    func leave() { isBroken = true }
+
+    /// What asks the server, over a connection of its own, to end what this one has asked for; to be called on any thread.
+    func canceller() -> (@Sendable () -> Void)? {
+        guard let request = library.getCancel(handle) else { return nil }
+        let owner = CancelRequest(request, library)
+        return { owner.send() }
+    }
 
     /// Runs one command and returns its rows.
     @discardableResult
@@ -150,10 +164,12 @@ final class PostgresConnection: @unchecked Sendable {
         while true {
             let socket = library.socket(handle)
             guard socket >= 0 else { throw unavailable("went away") }
-            let left = ContinuousClock.now.duration(to: deadline) / .milliseconds(1)
+            let end = cancellation?.end.map { min($0, deadline) } ?? deadline
+            let left = ContinuousClock.now.duration(to: end) / .milliseconds(1)
             guard left > 0 else { return false }
             var descriptor = pollfd(fd: socket, events: events, revents: 0)
-            let ready = poll(&descriptor, 1, Int32(min(left.rounded(.up), 60_000)))
+            // A call that is given up is answered by the server at once, or else seen here soon.
+            let ready = poll(&descriptor, 1, Int32(min(left.rounded(.up), 250)))
             if ready > 0 { return true }
             if ready < 0, errno != EINTR { throw unavailable("cannot be waited for") }
         }
@@ -163,6 +179,25 @@ final class PostgresConnection: @unchecked Sendable {
         let text = library.errorMessage(handle).map { String(cString: $0).split(separator: "\n").joined(separator: " ") } ?? ""
         return ApusError(.storeUnavailable, "PostgreSQL \(what)" + (text.isEmpty ? "" : ": \(text)"), place: address)
     }
+}
+
+/// libpq's means to end a command.
+private final class CancelRequest: @unchecked Sendable {
+    // Made once, read by `PQcancel`, which is safe on any thread (https://www.postgresql.org/docs/current/libpq-cancel.html).
+    private let request: OpaquePointer
+    private let library: PostgresLibrary
+
+    init(_ request: OpaquePointer, _ library: PostgresLibrary) {
+        (self.request, self.library) = (request, library)
+    }
+
+    /// Waits for the server to take it. One that does not leaves the command running there until it ends by itself.
+    func send() {
+        var reason = [CChar](repeating: 0, count: 256)
+        _ = library.cancel(request, &reason, Int32(reason.count))
+    }
+
+    deinit { library.freeCancel(request) }
 }
 
 /// What a server says of a command that it does not carry out.
@@ -175,6 +210,7 @@ struct PostgresRefusal: Error, Sendable, CustomStringConvertible {
 
     /// Whether the connection can be used afterwards: not when the server ends it (class 57P), and not when it is out of resources (53).
     var leavesConnection: Bool { !state.isEmpty && !state.hasPrefix("57P") && !state.hasPrefix("53") && !state.hasPrefix("08") }
-    /// Whether the same would go well once more: two transactions were in each other's way.
-    var isTransient: Bool { state == "40001" || state == "40P01" }
+    /// Whether the same would go well once more, or be refused for a better reason: two transactions were in each other's way, or a table is gone with
+    /// the collection that was read before.
+    var isTransient: Bool { state == "40001" || state == "40P01" || state == "42P01" }
 }

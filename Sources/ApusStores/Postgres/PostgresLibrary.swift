@@ -1,5 +1,6 @@
 import ApusErrors
 import Foundation
+import NIOConcurrencyHelpers
 
 /// libpq's C interface (https://www.postgresql.org/docs/current/libpq.html), from the library of this machine: loaded when a store first needs it,
 /// so that nobody else has to have it.
@@ -33,13 +34,23 @@ struct PostgresLibrary: Sendable {
     let value: @convention(c) (OpaquePointer, Int32, Int32) -> Text?
     let length: @convention(c) (OpaquePointer, Int32, Int32) -> Int32
     let isNull: @convention(c) (OpaquePointer, Int32, Int32) -> Int32
+    let setNoticeProcessor:
+        @convention(c) (OpaquePointer, @convention(c) (UnsafeMutableRawPointer?, Text?) -> Void, UnsafeMutableRawPointer?) -> OpaquePointer?
+    let getCancel: @convention(c) (OpaquePointer) -> OpaquePointer?
+    /// May be called on another thread than that which uses the connection.
+    let cancel: @convention(c) (OpaquePointer, UnsafeMutablePointer<CChar>, Int32) -> Int32
+    let freeCancel: @convention(c) (OpaquePointer) -> Void
 
-    /// Loads the library; it stays loaded. Throws `store_unavailable`.
-    static func load() throws(ApusError) -> PostgresLibrary {
-        try loaded.get()
+    /// Loads the library, the one in the file `path` or else the system's; it stays loaded. Throws `store_unavailable`.
+    static func load(_ path: String?) throws(ApusError) -> PostgresLibrary {
+        let key = path ?? ""
+        if let library = loaded.withLockedValue({ $0[key] }) { return library }
+        let library = try PostgresLibrary(path)
+        loaded.withLockedValue { $0[key] = library }
+        return library
     }
 
-    private static let loaded = Result { () throws(ApusError) in try PostgresLibrary() }
+    private static let loaded = NIOLockedValueBox<[String: PostgresLibrary]>([:])
 
     #if os(macOS)
     private static let names = ["libpq.5.dylib", "libpq.dylib"]
@@ -47,15 +58,17 @@ struct PostgresLibrary: Sendable {
     private static let names = ["libpq.so.5"]
     #endif
 
-    private init() throws(ApusError) {
-        guard let handle = Self.names.lazy.compactMap({ dlopen($0, RTLD_NOW | RTLD_LOCAL) }).first else {
+    private init(_ path: String?) throws(ApusError) {
+        let names = path.map { [$0] } ?? Self.names
+        guard let handle = names.lazy.compactMap({ dlopen($0, RTLD_NOW | RTLD_LOCAL) }).first else {
             throw ApusError(
-                .storeUnavailable, "PostgreSQL's client library is not on this machine", place: Self.names[0],
-                advice: "Install libpq (Debian, Ubuntu: apt-get install libpq5)")
+                .storeUnavailable, path == nil ? "PostgreSQL's client library is not on this machine" : "PostgreSQL's client library cannot be loaded",
+                place: names[0],
+                advice: "Install libpq (Debian, Ubuntu: apt-get install libpq5), or name its file with collections.libpq or APUS_LIBPQ")
         }
         func symbol<Function>(_ name: String, as type: Function.Type) throws(ApusError) -> Function {
             guard let address = dlsym(handle, name) else {
-                throw ApusError(.storeUnavailable, "PostgreSQL's client library has no \(name)", place: Self.names[0])
+                throw ApusError(.storeUnavailable, "PostgreSQL's client library has no \(name)", place: names[0])
             }
             return unsafeBitCast(address, to: type)
         }
@@ -84,5 +97,11 @@ struct PostgresLibrary: Sendable {
         value = try symbol("PQgetvalue", as: (@convention(c) (OpaquePointer, Int32, Int32) -> Text?).self)
         length = try symbol("PQgetlength", as: (@convention(c) (OpaquePointer, Int32, Int32) -> Int32).self)
         isNull = try symbol("PQgetisnull", as: (@convention(c) (OpaquePointer, Int32, Int32) -> Int32).self)
+        setNoticeProcessor = try symbol(
+            "PQsetNoticeProcessor",
+            as: (@convention(c) (OpaquePointer, @convention(c) (UnsafeMutableRawPointer?, Text?) -> Void, UnsafeMutableRawPointer?) -> OpaquePointer?).self)
+        getCancel = try symbol("PQgetCancel", as: (@convention(c) (OpaquePointer) -> OpaquePointer?).self)
+        cancel = try symbol("PQcancel", as: (@convention(c) (OpaquePointer, UnsafeMutablePointer<CChar>, Int32) -> Int32).self)
+        freeCancel = try symbol("PQfreeCancel", as: (@convention(c) (OpaquePointer) -> Void).self)
     }
 }

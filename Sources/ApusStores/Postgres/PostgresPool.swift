@@ -19,24 +19,38 @@ final class PostgresPool: Sendable {
         self.settings = settings
     }
 
-    /// Runs `body` with a connection, on a thread that may block. Throws `store_unavailable` when none comes free, and what `body` throws; two
-    /// transactions that were in each other's way are tried again.
+    /// Runs `body` with a connection, on a thread that may block. Throws `store_unavailable` when none comes free, `cancelled`, and what `body` throws;
+    /// two transactions that were in each other's way are tried again.
     func run<Value: Sendable>(
         _ body: @escaping @Sendable (PostgresConnection) throws(ApusError) -> Value
     ) async throws(ApusError) -> Value {
         try await takeTurn()
         let settings = settings
         let idle = state.withLockedValue { $0.idle.popLast() }
-        let (result, connection) = await withCheckedContinuation { (continuation: CheckedContinuation<(Result<Value, ApusError>, PostgresConnection?), Never>) in
-            DispatchQueue.global().async {
-                var connection = idle
-                let result = Result { () throws(ApusError) -> Value in
-                    let used = try Self.connected(idle, settings)
-                    connection = used
-                    return try Self.withRetries { () throws(ApusError) in try body(used) }
+        let cancellation = PostgresCancellation()
+        let (result, connection) = await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<(Result<Value, ApusError>, PostgresConnection?), Never>) in
+                DispatchQueue.global().async {
+                    var connection = idle
+                    var result = Result { () throws(ApusError) -> Value in
+                        let used = try Self.connected(idle, settings)
+                        connection = used
+                        used.cancellation = cancellation
+                        cancellation.begin(used.canceller())
+                        return try Self.withRetries { () throws(ApusError) in try body(used) }
+                    }
+                    cancellation.finish()
+                    connection?.cancellation = nil
+                    if cancellation.isCancelled {
+                        // The request to end it may arrive late, and must not end another's call.
+                        connection?.leave()
+                        if case .failure = result { result = .failure(StoreFailure.cancelled) }
+                    }
+                    continuation.resume(returning: (result, connection))
                 }
-                continuation.resume(returning: (result, connection))
             }
+        } onCancel: {
+            cancellation.cancel()
         }
         giveBack(connection)
         return try result.get()
@@ -46,7 +60,7 @@ final class PostgresPool: Sendable {
     private static func connected(_ idle: PostgresConnection?, _ settings: PostgresSettings) throws(ApusError) -> PostgresConnection {
         let deadline = ContinuousClock.now + settings.connectTimeout
         if let idle, (try? idle.run("SELECT 1", deadline: deadline)) != nil { return idle }
-        return try PostgresConnection(settings, try PostgresLibrary.load(), deadline: deadline)
+        return try PostgresConnection(settings, try PostgresLibrary.load(settings.library), deadline: deadline)
     }
 
     private static func withRetries<Value>(_ body: () throws(ApusError) -> Value) throws(ApusError) -> Value {
@@ -79,32 +93,40 @@ final class PostgresPool: Sendable {
             state.nextID += 1
             return state.nextID
         }
-        let isGranted = await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
-            let now = state.withLockedValue { state -> Bool? in
-                if state.isClosed { return false }
-                if state.open < settings.connections {
-                    state.open += 1
-                    return true
+        let isGranted = await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+                let now = state.withLockedValue { state -> Bool? in
+                    if state.isClosed || Task.isCancelled { return false }
+                    if state.open < settings.connections {
+                        state.open += 1
+                        return true
+                    }
+                    state.waiters.append((id, continuation))
+                    return nil
                 }
-                state.waiters.append((id, continuation))
-                return nil
+                if let now { return continuation.resume(returning: now) }
+                let wait = Int(settings.commandTimeout / .milliseconds(1))
+                DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(wait)) { self.giveUp(id) }
             }
-            if let now { return continuation.resume(returning: now) }
-            let wait = Int(settings.commandTimeout / .milliseconds(1))
-            DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(wait)) {
-                let late = self.state.withLockedValue { state -> CheckedContinuation<Bool, Never>? in
-                    guard let place = state.waiters.firstIndex(where: { $0.id == id }) else { return nil }
-                    return state.waiters.remove(at: place).continuation
-                }
-                late?.resume(returning: false)
-            }
+        } onCancel: {
+            giveUp(id)
         }
         guard isGranted else {
+            if Task.isCancelled { throw StoreFailure.cancelled }
             let isClosed = state.withLockedValue { $0.isClosed }
             throw ApusError(
                 .storeUnavailable, isClosed ? "the collections are closed" : "all \(settings.connections) connections to PostgreSQL are busy",
                 place: settings.address)
         }
+    }
+
+    /// Whoever still waits under this number does so no more.
+    private func giveUp(_ id: Int) {
+        let waiter = state.withLockedValue { state -> CheckedContinuation<Bool, Never>? in
+            guard let place = state.waiters.firstIndex(where: { $0.id == id }) else { return nil }
+            return state.waiters.remove(at: place).continuation
+        }
+        waiter?.resume(returning: false)
     }
 
     private func giveBack(_ connection: PostgresConnection?) {

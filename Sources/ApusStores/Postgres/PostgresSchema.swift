@@ -23,7 +23,14 @@ enum PostgresSchema {
             "CREATE UNIQUE INDEX apus_documents_in_order ON apus_documents (collection, number)",
             // Vectors of 32 dimensions and more do not get smaller by trying, and are read whole.
             "ALTER TABLE apus_documents ALTER COLUMN vector SET STORAGE EXTERNAL",
-        ]
+        ],
+        // A collection's vectors are in the documents (`bytes`) or in a table of its own with a column of pgvector's type (`pgvector`). Metadata
+        // are there a second time in a form that the database can look into, null where it has no such form.
+        [
+            "ALTER TABLE apus_collections ADD COLUMN vectors bytea NOT NULL DEFAULT 'bytes'",
+            "ALTER TABLE apus_documents ALTER COLUMN vector DROP NOT NULL",
+            "ALTER TABLE apus_documents ADD COLUMN tags jsonb",
+        ],
     ]
 
     /// Makes the tables or brings them up to date. Throws `store_unavailable`, also for tables of a newer version.

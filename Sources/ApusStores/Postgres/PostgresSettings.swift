@@ -7,6 +7,8 @@ package struct PostgresSettings: Sendable {
     let url: String
     /// How it is called in messages: without user, password and options.
     let address: String
+    /// The file of PostgreSQL's client library; nil for the system's.
+    let library: String?
     /// Connections at once.
     let connections: Int
     /// For a connection to be there, and for each command.
@@ -19,7 +21,7 @@ package struct PostgresSettings: Sendable {
     /// - Parameter url: `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=…`, all that libpq understands. Throws `invalid_configuration`; its
     ///   message does not show the password.
     package init(
-        url: String, connections: Int = 8, connectTimeout: Duration = .seconds(5), commandTimeout: Duration = .seconds(30)
+        url: String, library: String? = nil, connections: Int = 8, connectTimeout: Duration = .seconds(5), commandTimeout: Duration = .seconds(30)
     ) throws(ApusError) {
         guard Self.isURL(url), let parts = URLComponents(string: url), !url.utf8.contains(0) else {
             throw ApusError(
@@ -31,6 +33,7 @@ package struct PostgresSettings: Sendable {
         }
         self.url = url
         address = "postgres://\(parts.host ?? "")\(parts.port.map { ":\($0)" } ?? "")\(parts.path)"
+        self.library = library
         self.connections = connections
         self.connectTimeout = connectTimeout
         self.commandTimeout = commandTimeout

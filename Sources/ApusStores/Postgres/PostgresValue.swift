@@ -7,6 +7,12 @@ enum PostgresValue: Sendable {
     /// An array of byte strings, nil for null.
     case byteStrings([[UInt8]?])
     case integers([Int64])
+    /// An array of texts as UTF-8, nil for null.
+    case texts([[UInt8]?])
+    /// A value of pgvector's type, which the command has to name: its number is another in each database.
+    case vector([Float])
+    /// An array of them.
+    case vectors([[Float]], type: UInt32)
 
     /// The type's number in PostgreSQL's catalogue (`pg_type.dat`).
     var type: UInt32 {
@@ -17,6 +23,8 @@ enum PostgresValue: Sendable {
         case .text: 25
         case .byteStrings: 1001
         case .integers: 1016
+        case .texts: 1009
+        case .vector, .vectors: 0
         }
     }
 
@@ -29,6 +37,9 @@ enum PostgresValue: Sendable {
         case .text(let text): Array(text.utf8)
         case .byteStrings(let elements): Self.array(elements, of: 17)
         case .integers(let elements): Self.array(elements.map { Self.bigEndian($0) }, of: 20)
+        case .texts(let elements): Self.array(elements, of: 25)
+        case .vector(let vector): Self.vector(vector)
+        case .vectors(let vectors, let type): Self.array(vectors.map { Self.vector($0) }, of: Int32(bitPattern: type))
         }
     }
 
@@ -43,6 +54,15 @@ enum PostgresValue: Sendable {
             }
             bytes += bigEndian(Int32(clamping: element.count)) + element
         }
+        return bytes
+    }
+
+    /// `vector_send` of pgvector's vector.c: how many elements, two bytes that are zero, the elements.
+    private static func vector(_ elements: [Float]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(4 + elements.count * 4)
+        bytes += bigEndian(Int16(clamping: elements.count)) + bigEndian(Int16(0))
+        for element in elements { withUnsafeBytes(of: element.bitPattern.bigEndian) { bytes.append(contentsOf: $0) } }
         return bytes
     }
 

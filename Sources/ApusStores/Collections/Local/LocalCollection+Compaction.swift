@@ -19,7 +19,13 @@ extension LocalCollection {
         guard before.snapshot.liveCount < before.snapshot.rowCount else {
             return CompactionReport(removed: 0, bytesBefore: bytesBefore, bytesAfter: bytesBefore)
         }
-        let copy = try await BlockingCall.run { () throws(ApusError) in try CompactedCopy(of: before, self) }
+        let copy: CompactedCopy
+        do throws(ApusError) {
+            copy = try await BlockingCall.runCancellable { isCancelled throws(ApusError) in try CompactedCopy(of: before, self, isCancelled) }
+        } catch {
+            unlink(Self.vectorPath(folder, before.generation + 1))
+            throw error
+        }
         let removed: Int
         do throws(ApusError) {
             removed = try await writer.between { () throws(ApusError) in try self.exchange(copy, writer) }
@@ -109,8 +115,8 @@ struct CompactedCopy: @unchecked Sendable {
 
     private static let batch = 1_024
 
-    /// Throws `store_corrupt` where a vector is not what was written, and `store_unavailable`.
-    init(of published: PublishedRows, _ collection: LocalCollection) throws(ApusError) {
+    /// Throws `store_corrupt` where a vector is not what was written, `store_unavailable`, and `cancelled`.
+    init(of published: PublishedRows, _ collection: LocalCollection, _ isCancelled: () -> Bool) throws(ApusError) {
         let generation = published.generation + 1
         let file = try VectorFile(
             creating: LocalCollection.vectorPath(collection.folder, generation), generation: generation, published.file.format)
@@ -122,6 +128,7 @@ struct CompactedCopy: @unchecked Sendable {
             throw StoreFailure.error(error, collection.place)
         }
         try copy(published.snapshot, published.numbers, until: published.snapshot.rowCount) { row, checksum throws(ApusError) in
+            guard !isCancelled() else { throw StoreFailure.cancelled }
             guard row < stored.count, stored[row].number == published.numbers[row], stored[row].checksum == checksum else {
                 throw StoreFailure.corrupt("row \(row) of the vectors is not what was written", published.file.path)
             }

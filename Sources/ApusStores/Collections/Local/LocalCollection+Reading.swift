@@ -13,7 +13,7 @@ extension LocalCollection {
             let parts = search.parts
             // With a filter the metadata are read, too, to make sure of what the index says.
             let read = search.filter == nil ? parts : parts.union(.metadata)
-            let documents = try await self.read { db throws(ApusError) in try DocumentReader(db).documents(numbers, read) }
+            let documents = try await self.readBriefly { db throws(ApusError) in try DocumentReader(db).documents(numbers, read) }
             var answers: [[CollectionHit]] = []
             answers.reserveCapacity(found.count)
             for hits in found {
@@ -35,7 +35,7 @@ extension LocalCollection {
 
     func documents(_ ids: [String], including parts: DocumentParts) async throws(ApusError) -> [StoredDocument?] {
         try await settled { rows async throws(ApusError) -> [StoredDocument?]? in
-            let read = try await self.read { db throws(ApusError) in
+            let read = try await self.readBriefly { db throws(ApusError) in
                 let reader = DocumentReader(db)
                 let numbers = try reader.numbers(of: ids)
                 return (numbers, try reader.documents(Set(numbers.compactMap { $0 }), parts))
@@ -119,6 +119,21 @@ extension LocalCollection {
             return try await database.read { db in try body(db) }
         } catch {
             throw StoreFailure.error(error, place)
+        }
+    }
+
+    /// Reads a few documents on one thread. GRDB's own asynchronous read goes over two queues first, and each change of threads waits for a core
+    /// where others use them.
+    func readBriefly<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws(ApusError) -> Value
+    ) async throws(ApusError) -> Value {
+        let (database, place) = (database, place)
+        return try await BlockingCall.run { () throws(ApusError) in
+            do {
+                return try database.read { db in try body(db) }
+            } catch {
+                throw StoreFailure.error(error, place)
+            }
         }
     }
 

@@ -30,14 +30,23 @@ package final class LocalCollections: CollectionStore {
         var isClosed = false
     }
 
-    private let folder: String
+    let folder: String
     private let access: Access
-    private let engine: any VectorSearch
+    let engine: any VectorSearch
     private let lock: NIOLockedValueBox<FolderLock?>
     private let state = NIOLockedValueBox(State())
+    private let compactions: BackgroundCompactions?
 
+    /// - Parameters:
+    ///   - compaction: when collections are compacted by themselves; nil for never.
+    ///   - observer: is told of it.
+    ///
     /// Throws `store_unavailable` where the folder cannot be used or another process writes into it.
-    package init(folder data: String, access: Access = .readWrite, engine: any VectorSearch) throws(ApusError) {
+    package init(
+        folder data: String, access: Access = .readWrite, engine: any VectorSearch, compaction: CompactionPolicy? = nil,
+        observer: CollectionObserver? = nil
+    ) throws(ApusError) {
+        compactions = compaction.map { BackgroundCompactions($0, observer: observer) }
         folder = "\(data)/collections"
         (self.access, self.engine) = (access, engine)
         guard access == .readWrite else {
@@ -48,6 +57,7 @@ package final class LocalCollections: CollectionStore {
         signal(SIGXFSZ, SIG_IGN)
         try Folder.make(folder)
         lock = NIOLockedValueBox(try FolderLock(folder: data))
+        Self.endRepairs(in: folder)
         // What was begun or dropped when a process ended.
         for name in Folder.names(in: folder) where name.hasPrefix(".new-") || name.hasPrefix(".dropped-") { Folder.remove("\(folder)/\(name)") }
     }
@@ -68,10 +78,7 @@ package final class LocalCollections: CollectionStore {
             let new = "\(folder)/.new-\(name)-\(UInt64.random(in: 0 ... .max))"
             do throws(ApusError) {
                 try Folder.make(new)
-                try CollectionDatabase.create(in: new, settings, createdAt: Int(Date().timeIntervalSince1970 * 1_000))
-                let format = try VectorFormat(dimensions: settings.dimensions, storage: settings.storage)
-                try VectorFile(creating: LocalCollection.vectorPath(new, 1), generation: 1, format).flush()
-                try Folder.flush(new)
+                try Self.makeFiles(in: new, settings, createdAt: Int(Date().timeIntervalSince1970 * 1_000))
                 // Of two that make the same name at once, one finds a folder that is not empty.
                 guard rename(new, path) == 0 else {
                     guard errno != ENOTEMPTY, errno != EEXIST else { throw Self.exists(name) }
@@ -91,20 +98,8 @@ package final class LocalCollections: CollectionStore {
     }
 
     package func drop(_ name: CollectionName) async throws(ApusError) {
-        try expectWritable()
-        guard Folder.exists(path(name)) else { throw Self.notFound(name) }
-        let standing = state.withLockedValue { state in
-            defer { state.standings[name] = .leaving }
-            return state.standings[name]
-        }
-        switch standing {
-        case .open(let collection): await collection.close(Self.notFound(name))
-        case .opening(let task): if case .success(let collection) = await task.value { await collection.close(Self.notFound(name)) }
-        // Whoever came first has it.
-        case .leaving: throw Self.notFound(name)
-        case nil: break
-        }
-        let (folder, path) = (folder, path(name))
+        let path = try await leave(name)
+        let folder = folder
         let result = await Task { () async -> Result<Void, ApusError> in
             do throws(ApusError) {
                 return .success(
@@ -118,8 +113,37 @@ package final class LocalCollections: CollectionStore {
                 return .failure(error)
             }
         }.value
-        state.withLockedValue { $0.standings[name] = nil }
+        comeBack(name)
         try result.get()
+    }
+
+    /// Closes a collection of which nobody else is to have anything until ``comeBack(_:)``, and returns its folder. Throws `collection_not_found`.
+    func leave(_ name: CollectionName) async throws(ApusError) -> String {
+        try expectWritable()
+        guard Folder.exists(path(name)) else { throw Self.notFound(name) }
+        let standing = state.withLockedValue { state in
+            defer { state.standings[name] = .leaving }
+            return state.standings[name]
+        }
+        await compactions?.stop(name)
+        switch standing {
+        case .open(let collection): await collection.close(Self.notFound(name))
+        case .opening(let task): if case .success(let collection) = await task.value { await collection.close(Self.notFound(name)) }
+        // Whoever came first has it.
+        case .leaving: throw Self.notFound(name)
+        case nil: break
+        }
+        return path(name)
+    }
+
+    func comeBack(_ name: CollectionName) { state.withLockedValue { $0.standings[name] = nil } }
+
+    /// The files of a collection without documents, on the disk when this returns.
+    static func makeFiles(in folder: String, _ settings: CollectionSettings, createdAt: Int) throws(ApusError) {
+        try CollectionDatabase.create(in: folder, settings, createdAt: createdAt)
+        let format = try VectorFormat(dimensions: settings.dimensions, storage: settings.storage)
+        try VectorFile(creating: LocalCollection.vectorPath(folder, 1), generation: 1, format).flush()
+        try Folder.flush(folder)
     }
 
     package func write(_ documents: [Document], _ mode: WriteMode, into name: CollectionName) async throws(ApusError) -> WriteReceipt {
@@ -127,12 +151,14 @@ package final class LocalCollections: CollectionStore {
         let batch = try DocumentBatch(documents, for: collection.settings)
         guard !documents.isEmpty else { return WriteReceipt(added: 0, replaced: 0) }
         guard case .written(let receipt) = try await writer.perform(.documents(batch, mode)) else { return WriteReceipt(added: 0, replaced: 0) }
+        if receipt.replaced > 0 { compactions?.consider(collection, writer) }
         return receipt
     }
 
     package func delete(_ selection: DocumentSelection, from name: CollectionName) async throws(ApusError) -> Int {
-        let (_, writer) = try await writable(name)
+        let (collection, writer) = try await writable(name)
         guard case .deleted(let count) = try await writer.perform(.deletion(selection)) else { return 0 }
+        if count > 0 { compactions?.consider(collection, writer) }
         return count
     }
 
@@ -161,6 +187,7 @@ package final class LocalCollections: CollectionStore {
             state.isClosed = true
             return state.standings.values
         }
+        await compactions?.close()
         for standing in standings {
             switch standing {
             case .open(let collection): await collection.close(Self.closed)

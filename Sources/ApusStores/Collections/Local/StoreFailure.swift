@@ -54,7 +54,8 @@ enum StoreFailure {
 
     static var cancelled: ApusError { ApusError(.cancelled, "the caller gave up before the answer was there") }
 
-    static let restore = "Restore the collection's folder from a copy, or drop the collection and index its texts again"
+    static let restore =
+        "Run apus collections repair NAME, which keeps every document that is whole, or restore the collection's folder from a copy"
 
     private static func isOutOfRoom(_ error: DatabaseError) -> Bool {
         error.extendedResultCode == .SQLITE_IOERR_WRITE || error.extendedResultCode == .SQLITE_IOERR_TRUNCATE
