@@ -60,6 +60,7 @@ final class ScriptedDevices: DeviceCatalog {
         device.grade = "A"
         device.memory = .init(
             allocatedBytes: 3 << 19, reservedBytes: 2 << 20, maxAllocatedBytes: 2 << 20, totalBytes: 1 << 30, utilizationPercent: 0.146484375)
+        device.memory?.weights = .init(layers: 1 << 20, embedding: 1 << 19, head: 1 << 18)
         device.memory?.buffers = .init(hits: 7, misses: 2, heldBytes: 1 << 19, trimmedBytes: 3 << 20)
         device.work.averageLatencyMilliseconds = 2.5
         device.work.textsPerSecond = 12.5
