@@ -56,9 +56,13 @@ import Testing
         #expect(memory.allocatedBytes >= resident && memory.reservedBytes >= resident && memory.maxAllocatedBytes >= resident)
         model = nil
         #expect(try await executor.memory().allocatedBytes == 0)
-        // What is read where it lies, in a mapped file, is none of it.
+        // What is read where it lies, in a mapped file, is none of it, and counted beside it.
         let mapped = try CheckpointGraphs().graph(directory: Self.tiny, .network(.fusedFP32)).graph
         #expect(mapped.residentBytes == 0)
+        let (weights, other) = (mapped.weights, try await executor.load(request(.fusedFP32)))
+        let told = try await executor.memory()
+        #expect(told.weights == weights && weights.mapped > 0 && weights.layers > weights.mapped / 2 && weights.embedding >= weights.mapped)
+        #expect(told.allocatedBytes >= weights.mapped && !other.outputs.isEmpty)
     }
 
     @Test func storageOfOutputsIsUsedAgainOnceItWasGivenBack() async throws {

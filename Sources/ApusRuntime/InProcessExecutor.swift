@@ -70,9 +70,10 @@ package final class InProcessExecutor: Executor {
         try state.requireOpen()
         let result = await withCheckedContinuation { continuation in
             loader.submit {
-                let result = Result { () throws(ApusError) in try work() }
-                // Whoever waits goes on on a thread of Swift's, which may have to be started.
-                ThreadPlace.anywhere { continuation.resume(returning: result) }
+                var place = ThreadPlace()
+                // Whoever waits goes on on a thread of Swift's, which may have to be started. Nothing here holds what they are given.
+                continuation.resume(returning: place.leave { Result { () throws(ApusError) in try work() } })
+                place.comeBack()
             }
         }
         return try result.get()

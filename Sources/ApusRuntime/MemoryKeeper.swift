@@ -34,7 +34,12 @@ final class MemoryKeeper: Sendable {
             defer { watched.isLookDue = true }
             return !watched.isLookDue
         }
-        if isFirst { ThreadPlace.anywhere { look(at: now + MemoryTrim.idleNanoseconds) } }
+        guard isFirst else { return }
+        // Dispatch may have to start a thread.
+        var place = ThreadPlace()
+        place.leave {}
+        look(at: now + MemoryTrim.idleNanoseconds)
+        place.comeBack()
     }
 
     private func look(at time: Int) {
