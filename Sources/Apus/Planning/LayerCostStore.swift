@@ -36,7 +36,7 @@ package struct LayerCostStore: Sendable {
     /// Nil when no folder can be written: nothing is remembered then.
     package let directory: String?
     /// Changes when layers are measured in another way.
-    private static let version = 1
+    private static let version = 2
     private static let mostBytes = 1 << 20
 
     package init(directory: String?) {

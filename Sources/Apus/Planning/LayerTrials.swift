@@ -19,6 +19,9 @@ package struct LayerTrials: Sendable {
     /// How long a layer is run. The fastest run counts: whatever else the machine does makes runs slower, never faster.
     private static let time = Duration.milliseconds(40)
     private static let fewestRuns = 3
+    /// A machine that does something else for the whole of that time makes a layer look slow: where layers that are alike differ by more than a
+    /// quarter, all are measured again, at most so often.
+    private static let (mostDifference, mostRounds) = (1.25, 4)
     /// Tokens of a sequence, and sequences of a batch: together about what a core computes at a time.
     private static let (length, sequences) = (128, 3)
     /// Sizes that are tried for axes which a file leaves open: usual texts, short ones, and the usual picture.
@@ -132,8 +135,19 @@ package struct LayerTrials: Sendable {
 
     // MARK: - Measuring
 
-    /// Seconds a token of each layer of a checkpoint.
+    /// Seconds a token of each layer of a checkpoint, the fastest of several rounds.
     private static func seconds(
+        _ checkpoint: Checkpoint, _ configuration: EncoderConfiguration, _ form: NetworkForm, on executor: any Executor
+    ) async throws(ApusError) -> [Double] {
+        var fastest = try await round(checkpoint, configuration, form, on: executor)
+        for _ in 1..<mostRounds {
+            guard let least = fastest.min(), let most = fastest.max(), most > mostDifference * least else { break }
+            fastest = zip(fastest, try await round(checkpoint, configuration, form, on: executor)).map { min($0, $1) }
+        }
+        return fastest
+    }
+
+    private static func round(
         _ checkpoint: Checkpoint, _ configuration: EncoderConfiguration, _ form: NetworkForm, on executor: any Executor
     ) async throws(ApusError) -> [Double] {
         let length = min(length, checkpoint.maxTokens)
