@@ -86,8 +86,8 @@ let package = Package(
         room(
             "ApusStores",
             [
-                "ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusVectors", "CApusKernels", .crypto, .grdb, .logging, .metrics,
-                .nioConcurrencyHelpers, .nioCore, .nioPosix,
+                "ApusErrors", "ApusJSON", "ApusTensor", "ApusExecution", "ApusVectors", "CApusKernels", "CApusProcess", .crypto, .grdb, .logging,
+                .metrics, .nioConcurrencyHelpers, .nioCore, .nioPosix,
             ]),
         room("ApusBatching", ["ApusErrors", .product(name: "HeapModule", package: "swift-collections")]),
         room(

@@ -45,6 +45,10 @@ typedef struct {
 void apus_thread_leave(apus_thread_place *place);
 void apus_thread_return(const apus_thread_place *place);
 
+/// Makes the calling thread, which works much and is not waited for, give its core to any that wakes and wants it, and lowers its share where
+/// all are busy: each step of nice (0...19) by a factor of 1.25 (sched(7)). It cannot be taken back. Systems other than Linux: does nothing.
+int apus_thread_stand_back(int nice);
+
 /// Ends the process by SIGSEGV with its default action.
 _Noreturn void apus_process_crash(void);
 

@@ -1,7 +1,7 @@
 import ApusErrors
 import ApusExecution
 import ApusVectors
-import Foundation
+import CApusProcess
 import GRDB
 import NIOConcurrencyHelpers
 
@@ -89,13 +89,9 @@ final class CollectionWriter: @unchecked Sendable {
         thread.close()
     }
 
-    /// Gives the writer's thread a third of the weight of others (sched(7): each step of nice is a factor of 1.25), so that a search that wants its
-    /// core has it at once.
+    /// A third of the weight of others where cores are short, and no search waits for the end of its turn.
     private static func yieldToSearches() {
-        #if os(Linux)
-            // On Linux the calling thread alone, against POSIX.
-            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 5)
-        #endif
+        _ = apus_thread_stand_back(5)
     }
 
     /// Lets searches see the rows as they are. On the writer's thread only.
