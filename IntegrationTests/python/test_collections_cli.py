@@ -250,7 +250,7 @@ def test_damage_is_told_and_concerns_one_collection(tmp_path, data):
         byte = file.read(1)
         file.seek(4096 + 100)
         file.write(bytes([byte[0] ^ 1]))
-    failure(apus.run("search", "bad", "river", "--data", data, "--model", TINY), "vectors-1.bin", "1 of 100 vectors", "Restore")
+    failure(apus.run("search", "bad", "river", "--data", data, "--model", TINY), "vectors-1.bin", "1 of 100 vectors", "apus collections repair")
     failure(index(path, "bad", data), "vectors-1.bin")
     assert len(search("good", "river", data)) == 10
     listed = json.loads(apus.run("collections", "list", "--data", data, "--json").stdout)
@@ -268,9 +268,27 @@ def test_a_full_disk_is_told_and_what_was_stored_stays(tmp_path, data, limit):
     result = subprocess.run(command, capture_output=True, text=True, env=apus.environment(), timeout=120,
                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     failure(result, "Free room")
-    stored = described("full", data)["documents"]
+    # One that got nothing is not left behind.
+    stored = described("full", data)["documents"] if (data / "collections/full").exists() else 0
     again = report(index(path, "full", data))
     assert again["unchanged"] == stored and again["documents"] == 9_000
+
+
+def test_a_source_that_gives_nothing_leaves_no_collection_behind(tmp_path, data):
+    bad = tmp_path / "bad.txt"
+    bad.write_bytes(b"a fine line\nno \xff text\n")
+    failure(index(bad, "bad", data), "byte 15", "UTF-8")
+    assert not (data / "collections/bad").exists()
+    good = lines_file(tmp_path, sentences(3, seed=1))
+    report(index(good, "good", data))
+    failure(index(bad, "good", data), "byte 15")
+    assert described("good", data)["documents"] == 3
+
+
+def test_an_empty_query_is_refused(tmp_path, data):
+    report(index(lines_file(tmp_path, sentences(3, seed=1)), "good", data))
+    refused = apus.run("search", "good", "  ", "--data", data, "--model", TINY)
+    assert refused.returncode == 2 and "nothing to search for" in refused.stderr, refused
 
 
 def test_sources_that_are_not_there_are_told_before_a_model_is_loaded(tmp_path, data):

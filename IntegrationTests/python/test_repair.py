@@ -85,7 +85,7 @@ def test_what_cannot_be_repaired_is_told_in_one_line(tmp_path):
 def test_a_collection_of_which_much_was_deleted_is_compacted_by_the_server(tmp_path):
     settings = {"APUS_COLLECTIONS_COMPACT_AT": "0.4", "APUS_COLLECTIONS_COMPACT_MIN": "50"}
     with apus.Server("--data", tmp_path, env=settings) as server:
-        assert server.post("/v1/collections", {"name": "points", "model": None, "dimensions": 4}).status == 201
+        assert server.post("/v1/collections", {"name": "points", "model": None, "dimensions": 4, "metric": "l2"}).status == 201
         documents = [{"id": f"d{number}", "vector": [number, 1, 2, 3]} for number in range(200)]
         assert server.post("/v1/collections/points/documents", {"documents": documents}).status == 200
         assert server.post("/v1/collections/points/delete", {"ids": [f"d{number}" for number in range(79)]}).json["deleted"] == 79

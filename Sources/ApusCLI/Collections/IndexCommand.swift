@@ -21,7 +21,7 @@ struct IndexCommand: AsyncParsableCommand {
     @Argument(help: "A file, a folder, or - for standard input.")
     var source: String
 
-    @Option(help: "The collection; made when there is none of the name.")
+    @Option(help: "The collection; made when there is none of the name, which has 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'.")
     var into: CollectionName
 
     @Option(help: "How the source is read: lines, jsonl, or text (cut into chunks). (default: by the name's ending)")
@@ -99,7 +99,13 @@ struct IndexCommand: AsyncParsableCommand {
             _ = try await store.create(into, settings)
         }
         let run = IndexRun(store: store, collection: into, embedder: embedder, reader: IndexReader(reading, chunks, embedder))
-        let report = try await run.run()
+        let report: IndexReport
+        do throws(ApusError) {
+            report = try await run.run()
+        } catch {
+            if existing == nil { await dropIfEmpty(store) }
+            throw error
+        }
         try Terminal.standardOutput(json ? report.json + [UInt8(ascii: "\n")] : Array(report.text.utf8))
     }
 
@@ -113,14 +119,9 @@ struct IndexCommand: AsyncParsableCommand {
         }
     }
 
-    /// The collection as it is; nil when there is none of the name.
-    private func existing(_ store: any CollectionStore) async throws(ApusError) -> CollectionDescription? {
-        do throws(ApusError) {
-            return try await store.describe(into)
-        } catch {
-            guard error.code == .collectionNotFound else { throw error }
-            return nil
-        }
+    /// A collection that was made for this and got nothing is not left behind.
+    private func dropIfEmpty(_ store: any CollectionStore) async {
+        if let made = try? await store.describe(into), made.documents == 0 { try? await store.drop(into) }
     }
 
     /// What was asked for and cannot be changed any more.

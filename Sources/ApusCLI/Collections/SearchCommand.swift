@@ -37,6 +37,7 @@ struct SearchCommand: AsyncParsableCommand {
         guard (1...SearchLimits.standard.maxK).contains(k) else {
             throw ValidationError("-k must be 1 to \(SearchLimits.standard.maxK).")
         }
+        guard !query.allSatisfy(\.isWhitespace) else { throw ValidationError("There is nothing to search for: the query is empty.") }
     }
 
     func run() async throws {

@@ -2,6 +2,7 @@ import ApusErrors
 import ApusStores
 import ApusVectors
 import Foundation
+import GRDB
 import Testing
 
 @Suite struct DamagedFilesTests {
@@ -153,6 +154,25 @@ import Testing
         try await store.drop(name)
         #expect(try await store.names() == [other])
         await store.close()
+    }
+
+    @Test func `documents that a compaction forgot only in part are no damage and go`() async throws {
+        try await fill(CollectionSettings(dimensions: 16))
+        // As a kill behind the exchange of the files leaves it: the row is gone, the document and what its metadata are found by are not.
+        let queue = try DatabaseQueue(path: database)
+        let number = try await queue.read { db in try Int64.fetchOne(db, sql: "SELECT seq FROM rows WHERE deleted = 1") }
+        let store = try store
+        _ = try await store.compact(name)
+        await store.close()
+        let copied = try #require(number)
+        try await queue.write { db in
+            try db.execute(sql: "INSERT INTO documents (seq, id, metadata) VALUES (?, ?, ?)", arguments: [copied, Data("stray".utf8), Data("{}".utf8)])
+        }
+        try queue.close()
+        #expect(try await reading() == nil)
+        let after = try DatabaseQueue(path: database)
+        #expect(try await after.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM documents") } == 59)
+        try after.close()
     }
 
     @Test func `what a compaction or a creation that was killed has left goes`() async throws {

@@ -98,11 +98,15 @@ import Testing
     func `rows whose bytes were changed are dropped and named, and no other`(_ storage: VectorStorage) async throws {
         try await fill(storage)
         let whole = try bytes(vectors)
+        let first = documents[0].vector.flatMap { element in withUnsafeBytes(of: element.bitPattern.littleEndian) { Array($0) } }
+        let exact = try #require(Data(whole).range(of: Data(first))).lowerBound
         var generator = SeededGenerator(seed: 21)
         var lost = 0
         for round in 0..<8 {
             var damaged = whole
-            for _ in 0..<6 { damaged[Int.random(in: 0..<min(whole.count, 4_096 + 400 * 80), using: &generator)] ^= UInt8(1 << Int.random(in: 0..<8, using: &generator)) }
+            // In the short forms, which are made again of what is exact, and in the exact vectors.
+            let start = round % 2 == 0 ? 4_096 : exact
+            for _ in 0..<6 { damaged[Int.random(in: start..<start + 400 * 64, using: &generator)] ^= UInt8(1 << Int.random(in: 0..<8, using: &generator)) }
             try FileManager.default.removeItem(atPath: "\(folder.path)/collections")
             try await fill(storage)
             try write(damaged, to: vectors)

@@ -26,36 +26,55 @@ extension LocalCollection {
             unlink(Self.vectorPath(folder, before.generation + 1))
             throw error
         }
-        let removed: Int
+        let gone: [Int64]
         do throws(ApusError) {
-            removed = try await writer.between { () throws(ApusError) in try self.exchange(copy, writer) }
+            gone = try await writer.between { () throws(ApusError) in try self.exchange(copy, writer) }
         } catch {
             unlink(copy.rows.file.path)
             throw error
         }
         unlink(before.file.path)
+        // Part by part, so that writes need not wait for all of it.
+        for start in stride(from: 0, to: gone.count, by: Self.forgottenAtOnce) {
+            let part = gone[start..<min(start + Self.forgottenAtOnce, gone.count)]
+            try await writer.between { () throws(ApusError) in try self.forget(part) }
+        }
         try await writer.between { () throws(ApusError) in try self.shrink() }
-        return CompactionReport(removed: removed, bytesBefore: bytesBefore, bytesAfter: bytes)
+        return CompactionReport(removed: gone.count, bytesBefore: bytesBefore, bytesAfter: bytes)
     }
 
-    /// On the writer's thread. Returns how many documents are gone.
-    private func exchange(_ copied: CompactedCopy, _ writer: CollectionWriter) throws(ApusError) -> Int {
+    /// Documents that are forgotten between two groups of writes.
+    private static let forgottenAtOnce = 512
+
+    /// On the writer's thread. Returns the numbers of the documents that are gone, of which texts and metadata are still to be forgotten.
+    private func exchange(_ copied: CompactedCopy, _ writer: CollectionWriter) throws(ApusError) -> [Int64] {
         var copy = copied
         try copy.catchUp(with: writer.rows)
         try copy.rows.file.flush()
         try Folder.flush(folder)
         let next = writer.next
-        let kept = Set(copy.numbers)
         let old = writer.rows
-        let gone = (0..<old.count).lazy.map { old.numbers[$0] }.filter { !kept.contains($0) }
-        var removed = 0
+        var gone: [Int64] = []
+        // From the first to the last number of rows that lie side by side.
+        var ranges: [ClosedRange<Int64>] = []
+        var (kept, isBehindGone) = (0, false)
+        for row in 0..<old.count {
+            let number = old.numbers[row]
+            // Both ascend.
+            if kept < copy.numbers.count, copy.numbers[kept] == number {
+                (kept, isBehindGone) = (kept + 1, false)
+                continue
+            }
+            gone.append(number)
+            let first = isBehindGone ? ranges.removeLast().lowerBound : number
+            ranges.append(first...number)
+            isBehindGone = true
+        }
         do {
             try database.writeWithoutTransaction { db in
                 try db.inTransaction(.immediate) {
-                    for number in gone {
-                        try Self.forget(number, db)
-                        removed += 1
-                    }
+                    let delete = try db.cachedStatement(sql: "DELETE FROM rows WHERE seq BETWEEN ? AND ?")
+                    for range in ranges { try delete.execute(arguments: [range.lowerBound, range.upperBound]) }
                     try db.execute(
                         sql: "UPDATE collection SET generation = ?, next = ?", arguments: [copy.rows.file.generation, next])
                     return .commit
@@ -72,7 +91,39 @@ extension LocalCollection {
         copy.rows.delete(dead)
         writer.rows = copy.rows
         writer.publish()
-        return removed
+        return gone
+    }
+
+    /// Forgets texts and metadata of documents that have no row any more. On the writer's thread.
+    private func forget(_ numbers: ArraySlice<Int64>) throws(ApusError) {
+        do {
+            try database.writeWithoutTransaction { db in
+                try db.inTransaction(.immediate) {
+                    for number in numbers { try Self.forget(number, db) }
+                    return .commit
+                }
+            }
+        } catch {
+            throw StoreFailure.error(error, place)
+        }
+    }
+
+    /// Ends what a compaction that was killed has left: documents without a row.
+    static func forgetStrays(in database: DatabasePool, _ place: String) throws(ApusError) {
+        do {
+            let strays = try database.read { db in
+                try Row.fetchAll(db, sql: "SELECT seq FROM documents WHERE seq NOT IN (SELECT seq FROM rows) ORDER BY seq").map { try $0.integer(0) }
+            }
+            guard !strays.isEmpty else { return }
+            try database.writeWithoutTransaction { db in
+                try db.inTransaction(.immediate) {
+                    for number in strays { try forget(number, db) }
+                    return .commit
+                }
+            }
+        } catch {
+            throw StoreFailure.error(error, place)
+        }
     }
 
     private static func forget(_ number: Int64, _ db: Database) throws {
@@ -85,9 +136,7 @@ extension LocalCollection {
                 try delete.execute(arguments: [Data(term.path), term.kind, term.value, number])
             }
         }
-        for table in ["rows", "documents"] {
-            try db.cachedStatement(sql: "DELETE FROM \(table) WHERE seq = ?").execute(arguments: [number])
-        }
+        try db.cachedStatement(sql: "DELETE FROM documents WHERE seq = ?").execute(arguments: [number])
     }
 
     /// Gives the database's free pages back to the system.

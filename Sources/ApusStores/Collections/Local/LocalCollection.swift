@@ -24,12 +24,12 @@ final class LocalCollection: Sendable {
         let database = try CollectionDatabase.open(in: folder, isReadOnly: access == .readOnly)
         let place = "\(folder)/\(CollectionDatabase.fileName)"
         let record: CollectionRecord
-        let stored: [StoredRow]
+        let (stored, hasStrays): ([StoredRow], Bool)
         do {
-            (record, stored) = try database.read { db in
+            (record, stored, hasStrays) = try database.read { db in
                 let stored = try StoredRow.readAll(db)
-                try Self.verifyIDs(stored, db, place)
-                return (try CollectionRecord.read(db, place), stored)
+                let hasStrays = try Self.verifyIDs(stored, db, place)
+                return (try CollectionRecord.read(db, place), stored, hasStrays)
             }
         } catch {
             throw StoreFailure.error(error, place)
@@ -44,7 +44,10 @@ final class LocalCollection: Sendable {
         let rows = try GrowingRows(file, RowNumbers(stored.map(\.number), next: next), count: stored.count)
         try Self.verify(stored, in: file)
         rows.delete(stored.indices.filter { stored[$0].isDeleted })
-        if access == .readWrite { Self.removeOthers(than: file.path, in: folder) }
+        if access == .readWrite {
+            Self.removeOthers(than: file.path, in: folder)
+            if hasStrays { try Self.forgetStrays(in: database, place) }
+        }
         (self.name, self.folder, self.record, self.database, self.engine, opened) = (name, folder, record, database, engine, rows.published)
         writer = access == .readWrite ? CollectionWriter(database, folder: folder, name: name, rows, next: next) : nil
     }
@@ -88,18 +91,20 @@ final class LocalCollection: Sendable {
     }
 
     /// Every document that is not deleted is reached by its id, and no other.
-    private static func verifyIDs(_ stored: [StoredRow], _ db: Database, _ place: String) throws {
+    /// Returns whether there are documents without a row, which a compaction that was killed leaves.
+    private static func verifyIDs(_ stored: [StoredRow], _ db: Database, _ place: String) throws -> Bool {
         let sql = """
             SELECT (SELECT count(*) FROM ids),
                 (SELECT count(*) FROM ids JOIN rows ON rows.seq = ids.seq AND rows.deleted = 0
                     JOIN documents ON documents.seq = ids.seq AND documents.id = ids.id),
-                (SELECT count(*) FROM documents)
+                (SELECT count(*) FROM rows JOIN documents USING (seq)), (SELECT count(*) FROM documents)
             """
         guard let counts = try Row.fetchOne(db, sql: sql) else { throw Row.damaged }
         let alive = stored.reduce(0) { $0 + ($1.isDeleted ? 0 : 1) }
         guard try counts.integer(0) == alive, try counts.integer(1) == alive, try counts.integer(2) == stored.count else {
             throw StoreFailure.corrupt("ids and documents do not belong together", place)
         }
+        return try counts.integer(3) > stored.count
     }
 
     private static func verify(_ stored: [StoredRow], in file: VectorFile) throws(ApusError) {
