@@ -75,4 +75,4 @@ int apus_format_is_native(apus_format format) {
     return 0;
 }
 
-uint32_t apus_kernels_version(void) { return 2; }
+uint32_t apus_kernels_version(void) { return 3; }

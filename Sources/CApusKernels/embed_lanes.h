@@ -35,13 +35,13 @@ TARGET static void NAME(add_row)(const apus_table_view *table, int64_t row, int 
     }
     case APUS_FORMAT_INT8: {
         const int8_t *from = (const int8_t *)table->values + row * width;
-        float scale = table->scales[row];
+        const float *scales = table->scales + row * table->blocks;
         for (int64_t i = 0; i < whole; i += LANES) {
-            NAME(floats) value = __builtin_convertvector(*(const NAME(bytes) *)(from + i), NAME(floats)) * scale;
+            NAME(floats) value = __builtin_convertvector(*(const NAME(bytes) *)(from + i), NAME(floats)) * scales[i / APUS_TABLE_BLOCK];
             NAME(put)(value, adds, y + i);
         }
         for (int64_t i = whole; i < width; i++) {
-            float value = (float)from[i] * scale;
+            float value = (float)from[i] * scales[i / APUS_TABLE_BLOCK];
             y[i] = adds ? y[i] + value : value;
         }
         break;

@@ -17,10 +17,14 @@ apus_result apus_linear_open(const void *packed, apus_linear_view *view) {
     const apus_linear_header *header = apus_linear_header_of(packed, SIZE_MAX, &sizes);
     if (!header) return APUS_BAD_BLOB;
     const uint8_t *blob = packed;
-    size_t stride = ((size_t)(sizes.groups * sizes.group * sizes.element) + 63) & ~(size_t)63;
+    size_t stride = (size_t)(sizes.groups * sizes.group * sizes.element);
+    if (header->format == APUS_FORMAT_INT8) {
+        int64_t blocks = apus_row_blocks(sizes.groups);
+        stride += (size_t)apus_row_scales(blocks) * sizeof(float) + (size_t)blocks * sizeof(int32_t);
+    }
+    stride = (stride + 63) & ~(size_t)63;
     // Rows at a distance of a power of two would share the sets of the L1 cache.
     if (stride % 1024 == 0) stride += 64;
-    int is_int8 = header->format == APUS_FORMAT_INT8;
     *view = (apus_linear_view){
         .format = (apus_format)header->format,
         .n = header->n,
@@ -29,22 +33,15 @@ apus_result apus_linear_open(const void *packed, apus_linear_view *view) {
         .panel_bytes = sizes.panel_bytes,
         .stride = stride,
         .panels = blob + sizeof(apus_linear_header),
-        .scales = is_int8 ? (const float *)(blob + sizes.scales) : NULL,
-        .column_sums = is_int8 ? (const float *)(blob + sizes.column_sums) : NULL,
         .kernel = kernel_for((apus_format)header->format)};
     return APUS_OK;
 }
-
-static size_t row_parameters(int64_t m) { return ((size_t)m * sizeof(float) + 63) & ~(size_t)63; }
 
 size_t apus_rows_bytes(const apus_linear_view *view, int64_t m) {
     size_t bytes;
     if (m < 1 || m > INT64_MAX / 128) return 0;
     if (!view->kernel.pack) return 64;
     if (__builtin_mul_overflow((size_t)m, view->stride, &bytes)) return 0;
-    if (__builtin_add_overflow(bytes, 2 * row_parameters(m), &bytes)) return 0;
-    // Room to mix a row.
-    if (view->format == APUS_FORMAT_INT8 && __builtin_add_overflow(bytes, row_parameters(view->k), &bytes)) return 0;
     return bytes;
 }
 
@@ -53,12 +50,8 @@ void apus_rows_pack(const apus_linear_view *view, const float *x, int64_t ldx, i
         *rows = (apus_rows){.data = (const uint8_t *)x, .stride = (size_t)ldx * sizeof(float)};
         return;
     }
-    uint8_t *data = memory;
-    float *scales = (float *)(data + (size_t)m * view->stride);
-    float *zeros = (float *)((uint8_t *)scales + row_parameters(m));
-    float *mixed = (float *)((uint8_t *)zeros + row_parameters(m));
-    view->kernel.pack(x, ldx, m, view->k, data, view->stride, scales, zeros, mixed);
-    *rows = (apus_rows){.data = data, .stride = view->stride, .scales = scales, .zeros = zeros};
+    view->kernel.pack(x, ldx, m, view->k, memory, view->stride);
+    *rows = (apus_rows){.data = memory, .stride = view->stride};
 }
 
 void apus_linear_rows(const apus_linear_view *view, const apus_rows *rows, int64_t m, const float *bias, apus_activation activation,
@@ -74,16 +67,12 @@ void apus_linear_rows(const apus_linear_view *view, const apus_rows *rows, int64
         apus_finish finish = {.sums = sums,
                               .columns = columns,
                               .bias = panel_bias,
-                              .scales = view->scales ? view->scales + column : NULL,
-                              .column_sums = view->column_sums ? view->column_sums + column : NULL,
                               .activation = activation,
                               .ldy = ldy};
         // Tiles of nearly equal height: a last tile of one row would cost as much as one of three.
         for (int64_t tile = 0, row = 0; tile < tiles; tile++, row += finish.rows) {
             finish.rows = (m - row) / (tiles - tile);
             view->kernel.tile(rows->data + (size_t)row * rows->stride, rows->stride, finish.rows, panel, view->groups, sums);
-            finish.row_scales = rows->scales ? rows->scales + row : NULL;
-            finish.row_zeros = rows->zeros ? rows->zeros + row : NULL;
             finish.y = y + row * ldy + column;
             view->kernel.finish(&finish);
         }

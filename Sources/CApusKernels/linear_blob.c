@@ -9,11 +9,8 @@
 _Static_assert(sizeof(apus_linear_header) == 64, "a header is a cache line");
 
 static const uint64_t magic = 0x726e696c73757061; // "apuslinr", little endian
-static const uint32_t version = 2;
+static const uint32_t version = 3;
 static const uint32_t layout = 1;
-/// 65536 · 255 · 128 < 2^31.
-static const int64_t longest_int8 = 65536;
-
 apus_linear_sizes apus_linear_measure(apus_format format, int64_t n, int64_t k) {
     apus_linear_sizes sizes = {0};
     switch (format) {
@@ -23,20 +20,18 @@ apus_linear_sizes apus_linear_measure(apus_format format, int64_t n, int64_t k) 
     default: return sizes;
     }
     const int64_t most = INT64_C(1) << 40;
-    if (n < 1 || k < 1 || n > most || k > most || (format == APUS_FORMAT_INT8 && k > longest_int8)) return sizes;
+    if (n < 1 || k < 1 || n > most || k > most) return sizes;
     sizes.groups = (k - 1) / sizes.group + 1;
+    if (format == APUS_FORMAT_INT8) sizes.groups = ((k - 1) / APUS_BLOCK + 1) * (APUS_BLOCK / sizes.group);
     sizes.panels = (n - 1) / APUS_PANEL + 1;
     sizes.panel_bytes = (size_t)(sizes.groups * APUS_PANEL * sizes.group * sizes.element);
+    if (format == APUS_FORMAT_INT8) {
+        sizes.scales = sizes.panel_bytes;
+        sizes.panel_bytes += sizes.panel_bytes / APUS_BLOCK * sizeof(float);
+    }
     size_t panels, total;
     if (__builtin_mul_overflow((size_t)sizes.panels, sizes.panel_bytes, &panels)) return sizes;
     if (__builtin_add_overflow(panels, sizeof(apus_linear_header), &total)) return sizes;
-    if (format == APUS_FORMAT_INT8) {
-        size_t floats = (size_t)sizes.panels * APUS_PANEL * sizeof(float);
-        sizes.scales = total;
-        if (__builtin_add_overflow(total, floats, &total)) return sizes;
-        sizes.column_sums = total;
-        if (__builtin_add_overflow(total, floats, &total)) return sizes;
-    }
     if (total > PTRDIFF_MAX) return sizes;
     sizes.total = total;
     return sizes;
@@ -75,9 +70,9 @@ apus_result apus_linear_check(const void *packed, size_t bytes, int64_t *n, int6
 /// Nearest even for |v| < 2^22.
 static float rounded(float v) { return (v + 12582912.0f) - 12582912.0f; }
 
-static int8_t quantised(float v, float scale) {
+int8_t apus_quantised(float value, float scale) {
     if (!(scale > 0)) return 0;
-    float q = rounded(v / scale);
+    float q = rounded(value / scale);
     return (int8_t)(q > 127 ? 127 : q < -127 ? -127 : q);
 }
 
@@ -97,8 +92,34 @@ apus_result apus_quantize_row_int8(const float *row, int64_t k, int8_t *out, flo
     float found = row_scale(row, k);
     if (found < 0) return APUS_BAD_ARGUMENT;
     *scale = found;
-    for (int64_t i = 0; i < k; i++) out[i] = quantised(row[i], found);
+    for (int64_t i = 0; i < k; i++) out[i] = apus_quantised(row[i], found);
     return APUS_OK;
+}
+
+/// Candidates for the integer that the largest value becomes. Of 32 values that are distributed normally the best of them loses 0.81 of what
+/// 127 loses; more candidates gain little.
+enum { CANDIDATES = 16 };
+static const float highest[CANDIDATES] = {127, 126, 125, 124, 123, 122, 121, 120, 119, 118, 117, 116, 128, 129, 130, 131};
+
+float apus_best_scale(const float *values, int64_t count) {
+    float most = row_scale(values, count) * 127;
+    if (!(most / 127 >= FLT_MIN)) return 0;
+    float scales[CANDIDATES], inverses[CANDIDATES], losses[CANDIDATES] = {0};
+    for (int c = 0; c < CANDIDATES; c++) {
+        scales[c] = most / highest[c];
+        inverses[c] = highest[c] / most;
+    }
+    for (int64_t i = 0; i < count; i++)
+        for (int c = 0; c < CANDIDATES; c++) {
+            float q = rounded(values[i] * inverses[c]);
+            q = q > 127 ? 127 : q;
+            q = q < -127 ? -127 : q;
+            float lost = q * scales[c] - values[i];
+            losses[c] += lost * lost;
+        }
+    int best = 0;
+    for (int c = 1; c < CANDIDATES; c++) best = losses[c] < losses[best] ? c : best;
+    return scales[best];
 }
 
 static uint16_t bf16(float v) {
@@ -126,12 +147,11 @@ typedef struct {
     float scale;
 } weight_row;
 
-/// `count` weights from `first` on, which are of one group, as they meet the inputs: mixed where the inputs are.
+/// `count` weights from `first` on, which are of one group of the mixing, as they meet the inputs: mixed where the inputs are.
 static void mix_weights(weight_row row, int64_t first, int64_t count, float group[APUS_MIX]) {
     for (int64_t i = 0; i < count; i++) group[i] = row.floats ? row.floats[first + i] : (float)row.integers[first + i] * row.scale;
-    const float factor = count < APUS_MIX ? 1 / APUS_MIX_SIZE : 1.0f / APUS_MIX;
-    for (int64_t i = 0; i < count; i++) group[i] *= factor;
     if (count < APUS_MIX) return;
+    for (int64_t i = 0; i < count; i++) group[i] /= APUS_MIX;
     for (int stride = 1; stride < APUS_MIX; stride *= 2)
         for (int i = 0; i < APUS_MIX; i++)
             if (!(i & stride)) {
@@ -141,28 +161,23 @@ static void mix_weights(weight_row row, int64_t first, int64_t count, float grou
             }
 }
 
-/// Quantises an output channel; false when a weight is not finite. Mixes twice, because there is no room for a whole row.
+/// Quantises an output channel; false when a weight is not finite.
 static int pack_int8_row(uint8_t *blob, const apus_linear_header *header, const apus_linear_sizes *sizes, int64_t channel, weight_row row) {
-    float group[APUS_MIX], scale = 0;
+    float group[APUS_MIX];
+    size_t panel = sizeof(apus_linear_header) + (size_t)(channel / APUS_PANEL) * sizes->panel_bytes;
+    float *scales = (float *)(blob + panel + sizes->scales) + channel % APUS_PANEL;
     for (int64_t first = 0; first < header->k; first += APUS_MIX) {
         int64_t count = header->k - first < APUS_MIX ? header->k - first : APUS_MIX;
         mix_weights(row, first, count, group);
-        float of_group = row_scale(group, count);
-        if (of_group < 0) return 0;
-        scale = of_group > scale ? of_group : scale;
-    }
-    int64_t sum = 0;
-    for (int64_t first = 0; first < header->k; first += APUS_MIX) {
-        int64_t count = header->k - first < APUS_MIX ? header->k - first : APUS_MIX;
-        mix_weights(row, first, count, group);
-        for (int64_t i = 0; i < count; i++) {
-            int8_t value = quantised(group[i], scale);
-            *(int8_t *)(blob + place(sizes, channel, first + i)) = value;
-            sum += value;
+        if (row_scale(group, count) < 0) return 0;
+        for (int64_t start = 0; start < count; start += APUS_BLOCK) {
+            int64_t length = count - start < APUS_BLOCK ? count - start : APUS_BLOCK;
+            float scale = apus_best_scale(group + start, length);
+            scales[(first + start) / APUS_BLOCK * APUS_PANEL] = scale;
+            for (int64_t i = start; i < start + length; i++)
+                blob[place(sizes, channel, first + i)] = (uint8_t)(apus_quantised(group[i], scale) + APUS_WEIGHT_ZERO);
         }
     }
-    ((float *)(blob + sizes->scales))[channel] = scale;
-    ((float *)(blob + sizes->column_sums))[channel] = (float)sum;
     return 1;
 }
 

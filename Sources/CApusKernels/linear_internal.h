@@ -19,32 +19,34 @@ enum {
     /// rounding loses falls to a third (as QuaRot does it, Ashkboos et al. 2024, arXiv:2404.00456, here in blocks and where the rows are
     /// packed). T is the transform of Walsh and Hadamard with some signs turned, so that what all channels have in common is spread as well: of
     /// a constant group no value is longer than √2 times the mean. The rest of k after whole groups is not mixed.
-    APUS_MIX = 128
+    APUS_MIX = 128,
+    /// Neighbouring input channels of an output channel that share a scale in int8: what rounding loses grows with the square of the largest of
+    /// the values that share one. Activations share one in a group: of what int8 loses, weights lose two thirds, and a scale for each block
+    /// of activations would take as much time again as those of weights, a tenth of the products'.
+    APUS_BLOCK = 32,
+    /// What an int8 weight of 0 is stored as: the instructions multiply unsigned by signed bytes, and of the two only the sum over a row is known
+    /// when it is needed.
+    APUS_WEIGHT_ZERO = 128
 };
 
-/// √APUS_MIX: what mixing multiplies the size of inputs with, and divides that of weights by; also of those that are not mixed, so that all
-/// have the same share of the 8 bits.
-#define APUS_MIX_SIZE 11.3137085f
+/// Groups and blocks of a row of k / 4 quadruples in int8.
+static inline int64_t apus_row_blocks(int64_t groups) { return groups * 4 / APUS_BLOCK; }
+static inline int64_t apus_row_scales(int64_t blocks) { return (blocks * APUS_BLOCK - 1) / APUS_MIX + 1; }
 
-/// Rows as a kernel reads them: `stride` bytes apart; in int8 value = (u8 - zero) · scale, `scales` and `zeros` one per row.
+/// Rows as a kernel reads them: `stride` bytes apart. In int8 a row is its integers, then for each group the scale (fp32), then for each block
+/// what its sums begin with (s32): -APUS_WEIGHT_ZERO times the sum of its integers.
 typedef struct {
     const uint8_t *_Nullable data;
     size_t stride;
-    const float *_Nullable scales;
-    const float *_Nullable zeros;
 } apus_rows;
 
 /// One tile of sums and what turns it into results.
 typedef struct {
-    /// `[rows][64]` fp32, or s32 in int8.
-    const void *sums;
+    /// `[rows][64]`.
+    const float *sums;
     int64_t rows, columns;
-    /// The panel's `[64]`; scales and column sums only in int8.
+    /// The panel's `[64]`.
     const float *bias;
-    const float *_Nullable scales;
-    const float *_Nullable column_sums;
-    const float *_Nullable row_scales;
-    const float *_Nullable row_zeros;
     apus_activation activation;
     float *y;
     int64_t ldy;
@@ -52,13 +54,11 @@ typedef struct {
 
 typedef struct {
     /// sums[count][64] = rows · panel, `groups` groups deep, count 1...6. While it reads, it may fetch the memory behind the panel.
-    void (*tile)(const uint8_t *rows, size_t stride, int64_t count, const uint8_t *panel, int64_t groups, void *sums);
-    /// Activation of scaled sums plus bias.
+    void (*tile)(const uint8_t *rows, size_t stride, int64_t count, const uint8_t *panel, int64_t groups, float *sums);
+    /// Activation of sums plus bias.
     void (*finish)(const apus_finish *);
-    /// Converts `m` rows of `k` floats, `ldx` apart, to rows of `stride` bytes, zero beyond k. `mixed` is room for a row of floats, in int8.
-    /// NULL: rows are read where they are.
-    void (*_Nullable pack)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales, float *zeros,
-                           float *mixed);
+    /// Converts `m` rows of `k` floats, `ldx` apart, to rows of `stride` bytes, zero beyond k. NULL: rows are read where they are.
+    void (*_Nullable pack)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride);
 } apus_linear_kernel;
 
 /// A blob, opened: what its header says and the kernel for it here.
@@ -67,8 +67,6 @@ typedef struct {
     int64_t n, k, groups;
     size_t panel_bytes, stride;
     const uint8_t *panels;
-    const float *_Nullable scales;
-    const float *_Nullable column_sums;
     apus_linear_kernel kernel;
 } apus_linear_view;
 

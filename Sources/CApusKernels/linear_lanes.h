@@ -28,7 +28,7 @@ TARGET static inline void NAME(activate)(float *row, apus_activation activation)
 TARGET static void NAME(finish_floats)(const apus_finish *f) {
     for (int64_t r = 0; r < f->rows; r++) {
         _Alignas(64) float row[APUS_PANEL];
-        const float *sums = (const float *)f->sums + r * APUS_PANEL;
+        const float *sums = f->sums + r * APUS_PANEL;
         for (int64_t c = 0; c < APUS_PANEL; c += LANES)
             *(NAME(vector) *)(row + c) = *(const NAME(vector) *)(sums + c) + *(const NAME(vector) *)(f->bias + c);
         NAME(activate)(row, f->activation);
@@ -36,24 +36,7 @@ TARGET static void NAME(finish_floats)(const apus_finish *f) {
     }
 }
 
-TARGET static void NAME(finish_int8)(const apus_finish *f) {
-    for (int64_t r = 0; r < f->rows; r++) {
-        _Alignas(64) float row[APUS_PANEL];
-        const int32_t *sums = (const int32_t *)f->sums + r * APUS_PANEL;
-        float scale = f->row_scales[r], zero = f->row_zeros[r];
-        for (int64_t c = 0; c < APUS_PANEL; c += LANES) {
-            NAME(vector) v = __builtin_convertvector(*(const NAME(integers) *)(sums + c), NAME(vector));
-            v = v - zero * *(const NAME(vector) *)(f->column_sums + c);
-            *(NAME(vector) *)(row + c) = v * (scale * *(const NAME(vector) *)(f->scales + c)) + *(const NAME(vector) *)(f->bias + c);
-        }
-        NAME(activate)(row, f->activation);
-        memcpy(f->y + r * f->ldy, row, (size_t)f->columns * sizeof(float));
-    }
-}
-
-TARGET __attribute__((unused)) static void NAME(pack_bf16)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
-                                   float *zeros, float *mixed) {
-    (void)scales, (void)zeros, (void)mixed;
+TARGET __attribute__((unused)) static void NAME(pack_bf16)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride) {
     for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
         uint16_t *out = (uint16_t *)data;
         for (int64_t i = 0; i < k; i++) {
@@ -65,15 +48,6 @@ TARGET __attribute__((unused)) static void NAME(pack_bf16)(const float *x, int64
         }
         memset(out + k, 0, stride - (size_t)k * sizeof(uint16_t));
     }
-}
-
-/// Scale and zero point that put the row's values and 0 on 0...255.
-TARGET static inline void NAME(range)(float lowest, float highest, float *scale, float *inverse, float *zero) {
-    *scale = highest / 255 - lowest / 255;
-    *inverse = *scale >= FLT_MIN ? 1 / *scale : 0;
-    if (*inverse == 0) *scale = *scale >= FLT_MIN ? *scale : 0;
-    // Adding 1.5 · 2^23 rounds to the nearest integer.
-    *zero = (-lowest * *inverse + 12582912.0f) - 12582912.0f;
 }
 
 #if LANES == 4
@@ -125,51 +99,50 @@ TARGET static inline __attribute__((always_inline, unused)) void NAME(mix)(NAME(
             }
 }
 
-/// Mixes the whole groups of a row; `least` and `most` are the lowest and highest of their values and 0, by lane.
-TARGET static inline __attribute__((always_inline, unused)) void NAME(mix_groups)(const float *x, int64_t k, float *mixed, NAME(vector) *least,
-                                                                               NAME(vector) *most) {
-    *least = *most = (NAME(vector)){0};
-    for (int64_t i = 0; i + APUS_MIX <= k; i += APUS_MIX) {
-        NAME(vector) v[APUS_MIX / LANES];
-        _Pragma("clang loop unroll(full)") for (int j = 0; j < APUS_MIX / LANES; j++) v[j] = *(const NAME(vector) *)(x + i + LANES * j);
-        NAME(mix)(v);
-        _Pragma("clang loop unroll(full)") for (int j = 0; j < APUS_MIX / LANES; j++) {
-            *(NAME(vector) *)(mixed + i + LANES * j) = v[j];
-            *least = NAME(lesser)(v[j], *least);
-            *most = NAME(greater)(v[j], *most);
-        }
-    }
+/// What puts values of this size on -127...127. `scale` leaves none of values that are not finite.
+TARGET static inline __attribute__((always_inline, unused)) float NAME(inverse_scale)(float most, float *scale) {
+    float found = most / 127;
+    int is_normal = found >= FLT_MIN && found <= FLT_MAX;
+    *scale = is_normal ? found : most;
+    return is_normal ? 1 / found : 0;
 }
 
-TARGET __attribute__((unused)) static void NAME(pack_int8)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride, float *scales,
-                                   float *zeros, float *mixed) {
-    int64_t groups_end = k - k % APUS_MIX;
-    for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
-        NAME(vector) least, most;
-        NAME(mix_groups)(x, k, mixed, &least, &most);
-        float lowest = 0, highest = 0;
-        for (int lane = 0; lane < LANES; lane++) {
-            lowest = least[lane] < lowest ? least[lane] : lowest;
-            highest = most[lane] > highest ? most[lane] : highest;
-        }
-        for (int64_t i = groups_end; i < k; i++) {
-            mixed[i] = x[i] * APUS_MIX_SIZE;
-            lowest = mixed[i] < lowest ? mixed[i] : lowest;
-            highest = mixed[i] > highest ? mixed[i] : highest;
-        }
-        float inverse;
-        NAME(range)(lowest, highest, scales + r, &inverse, zeros + r);
-        for (int64_t i = 0; i < k; i++) {
-            float v = mixed[i] * inverse + zeros[r];
-            // A NaN fails both comparisons' complements and becomes 0.
-            v = v > 0 ? v : 0;
-            v = v < 255 ? v : 255;
+/// Mixes and quantises `count` inputs of a row, at most a group; fewer than that are not mixed. `scale` and `starts`: as apus_rows has them.
+TARGET static inline __attribute__((unused)) void NAME(quantise_inputs)(const float *x, int64_t count, uint8_t *out, float *scale,
+                                                                        int32_t *starts) {
+    _Alignas(64) float group[APUS_MIX] = {0};
+    NAME(vector) v[APUS_MIX / LANES], sizes = {0};
+    memcpy(group, x, (size_t)count * sizeof(float));
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < APUS_MIX / LANES; j++) v[j] = *(const NAME(vector) *)(group + LANES * j);
+    if (count == APUS_MIX) NAME(mix)(v);
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < APUS_MIX / LANES; j++) {
+        *(NAME(vector) *)(group + LANES * j) = v[j];
+        sizes = NAME(greater)(NAME(greater)(v[j], -v[j]), sizes);
+    }
+    float most = 0;
+    for (int lane = 0; lane < LANES; lane++) most = sizes[lane] > most ? sizes[lane] : most;
+    float inverse = NAME(inverse_scale)(most, scale);
+    for (int64_t block = 0; block < count; block += APUS_BLOCK) {
+        int32_t sum = 0;
+        for (int64_t i = block; i < block + APUS_BLOCK; i++) {
+            // Adding 1.5 · 2^23 rounds to the nearest integer and leaves it in the low bits.
             union {
                 float value;
                 uint32_t bits;
-            } shifted = {v + 12582912.0f};
-            data[i] = (uint8_t)shifted.bits;
+            } shifted = {group[i] * inverse + 12582912.0f};
+            out[i] = (uint8_t)shifted.bits;
+            sum += (int8_t)out[i];
         }
-        memset(data + k, 0, stride - (size_t)k);
+        *starts++ = -APUS_WEIGHT_ZERO * sum;
+    }
+}
+
+TARGET __attribute__((unused)) static void NAME(pack_int8)(const float *x, int64_t ldx, int64_t m, int64_t k, uint8_t *data, size_t stride) {
+    const int64_t blocks = (k - 1) / APUS_BLOCK + 1;
+    for (int64_t r = 0; r < m; r++, x += ldx, data += stride) {
+        float *scales = (float *)(data + blocks * APUS_BLOCK);
+        int32_t *starts = (int32_t *)(scales + apus_row_scales(blocks));
+        for (int64_t i = 0; i < k; i += APUS_MIX)
+            NAME(quantise_inputs)(x + i, k - i < APUS_MIX ? k - i : APUS_MIX, data + i, scales + i / APUS_MIX, starts + i / APUS_BLOCK);
     }
 }

@@ -1,5 +1,7 @@
 #include "table.h"
 
+#include "linear_blob.h"
+
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -22,11 +24,16 @@ static size_t value_bytes(apus_format format, int64_t rows, int64_t width) {
     return (bytes + 63) / 64 * 64;
 }
 
+/// Blocks of a row.
+static int64_t blocks(int64_t width) { return (width - 1) / APUS_TABLE_BLOCK + 1; }
+
 size_t apus_table_bytes(apus_format format, int64_t rows, int64_t width) {
     size_t values = value_bytes(format, rows, width);
     if (values == 0) return 0;
-    size_t scales = format == APUS_FORMAT_INT8 ? ((size_t)rows * sizeof(float) + 63) / 64 * 64 : 0;
-    return APUS_TABLE_HEADER_BYTES + values + scales;
+    if (format != APUS_FORMAT_INT8) return APUS_TABLE_HEADER_BYTES + values;
+    size_t scales;
+    if (__builtin_mul_overflow((size_t)rows, (size_t)blocks(width), &scales) || scales > SIZE_MAX / 16) return 0;
+    return APUS_TABLE_HEADER_BYTES + values + (scales * sizeof(float) + 63) / 64 * 64;
 }
 
 apus_result apus_table_begin(apus_format format, int64_t rows, int64_t width, void *table) {
@@ -51,6 +58,7 @@ int apus_table_read(const void *table, apus_table_view *view) {
     view->rows = header.rows;
     view->width = header.width;
     view->values = values;
+    view->blocks = blocks(header.width);
     view->scales =
         format == APUS_FORMAT_INT8 ? (const float *)(const void *)(values + value_bytes(format, header.rows, header.width)) : NULL;
     return 1;
@@ -88,11 +96,14 @@ apus_result apus_table_pack_rows(void *table, int64_t first_row, int64_t rows, c
         break;
     case APUS_FORMAT_INT8: {
         float *scales = (float *)(void *)(to + value_bytes(view.format, view.rows, width));
-        for (int64_t row = 0; row < rows; row++) {
-            apus_result result =
-                apus_quantize_row_int8(values + row * width, width, (int8_t *)to + at + row * width, scales + first_row + row);
-            if (result != APUS_OK) return result;
-        }
+        int8_t *integers = (int8_t *)to;
+        for (int64_t row = first_row; row < first_row + rows; row++, values += width)
+            for (int64_t first = 0; first < width; first += APUS_TABLE_BLOCK) {
+                int64_t count = width - first < APUS_TABLE_BLOCK ? width - first : APUS_TABLE_BLOCK;
+                float scale = apus_best_scale(values + first, count);
+                scales[row * view.blocks + first / APUS_TABLE_BLOCK] = scale;
+                for (int64_t i = 0; i < count; i++) integers[row * width + first + i] = apus_quantised(values[first + i], scale);
+            }
         break;
     }
     }

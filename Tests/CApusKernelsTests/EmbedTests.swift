@@ -16,9 +16,8 @@ import Testing
         if format == APUS_FORMAT_FP32 { return values.map(Double.init) }
         if format == APUS_FORMAT_BF16 { return values.map { Double(bf16($0)) } }
         return stride(from: 0, to: values.count, by: width).flatMap { start in
-            let row = values[start..<start + width]
-            let scale = Double(row.map(abs).max() ?? 0) / 127
-            return row.map { (Double($0) / scale).rounded(.toNearestOrEven) * scale }
+            let row = values[start..<start + width].map(Double.init)
+            return stride(from: 0, to: width, by: 64).flatMap { bestRounding(Array(row[$0..<min($0 + 64, width)])) }
         }
     }
 

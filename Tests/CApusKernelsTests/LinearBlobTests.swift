@@ -9,14 +9,13 @@ import Testing
             }
         }
         #expect(apus_linear_bytes(apus_format(9), 4, 4) == 0)
-        #expect(apus_linear_bytes(APUS_FORMAT_INT8, 1, 65536) > 0)
-        #expect(apus_linear_bytes(APUS_FORMAT_INT8, 1, 65537) == 0)
     }
 
-    @Test func int8BlobsTakeAQuarterOfFp32() {
+    /// A byte for each weight, and four for the scale of 32.
+    @Test func int8BlobsTakeNineThirtySecondsOfFp32() {
         let fp32 = apus_linear_bytes(APUS_FORMAT_FP32, 1536, 384), int8 = apus_linear_bytes(APUS_FORMAT_INT8, 1536, 384)
         #expect(fp32 == 64 + 1536 * 384 * 4)
-        #expect(int8 == 64 + 1536 * 384 + 1536 * 8)
+        #expect(int8 == 64 + 1536 * 384 + 1536 * 384 / 32 * 4)
     }
 
     @Test(arguments: formats)

@@ -41,8 +41,19 @@ private func keptWeights(_ format: apus_format, _ row: ArraySlice<Float>) -> [Do
     if format == APUS_FORMAT_FP32 { return row.map(Double.init) }
     if format == APUS_FORMAT_BF16 { return row.map { Double(bf16($0)) } }
     let values = mixed(row.map(Double.init))
-    let scale = (values.map(abs).max() ?? 0) / 127
-    return values.map { scale == 0 ? 0 : ($0 / scale).rounded(.toNearestOrEven) * scale }
+    return stride(from: 0, to: values.count, by: 32).flatMap { bestRounding(Array(values[$0..<min($0 + 32, values.count)])) }
+}
+
+/// Values of a block in 8 bits, with the scale that loses least of those that make the largest of them 116...131.
+func bestRounding(_ block: [Double]) -> [Double] {
+    let most = block.map(abs).max() ?? 0
+    guard most > 0 else { return block }
+    func loss(_ kept: [Double]) -> Double { zip(kept, block).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } }
+    let choices = (116...131).map { highest in
+        let scale = most / Double(highest)
+        return block.map { min(max(($0 / scale).rounded(.toNearestOrEven), -127), 127) * scale }
+    }
+    return choices.min { loss($0) < loss($1) } ?? block
 }
 
 /// What int8 quantises of a row: whole groups of 128 mixed so that lengths and products stay what they are.
@@ -60,16 +71,19 @@ func mixed(_ row: [Double]) -> [Double] {
     return values
 }
 
-/// What a format keeps of a row of activations, and in int8 its scale.
+/// What a format keeps of a row of activations, and in int8 the largest scale of a group.
 private func keptRow(_ format: apus_format, _ row: ArraySlice<Float>) -> (values: [Double], scale: Double) {
     if format == APUS_FORMAT_FP32 { return (row.map(Double.init), 0) }
     if format == APUS_FORMAT_BF16 { return (row.map { Double(bf16($0)) }, 0) }
     let values = mixed(row.map(Double.init))
-    let low = min(values.min() ?? 0, 0), high = max(values.max() ?? 0, 0)
-    let scale = (high - low) / 255
-    guard scale > 0 else { return (row.map { _ in 0 }, 0) }
-    let zero = (-low / scale).rounded(.toNearestOrEven)
-    return (values.map { (min(max(($0 / scale + zero).rounded(.toNearestOrEven), 0), 255) - zero) * scale }, scale)
+    var kept: [Double] = [], largest = 0.0
+    for first in stride(from: 0, to: values.count, by: 128) {
+        let group = values[first..<min(first + 128, values.count)]
+        let scale = (group.map(abs).max() ?? 0) / 127
+        kept += group.map { scale == 0 ? 0 : ($0 / scale).rounded(.toNearestOrEven) * scale }
+        largest = max(largest, scale)
+    }
+    return (kept, largest)
 }
 
 struct LinearReference {

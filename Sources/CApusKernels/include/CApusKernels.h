@@ -42,8 +42,9 @@ void apus_cpu_allow(uint32_t mask);
 /// How weights are kept and products are computed.
 /// fp32: fp32 multiply-add. bf16: weights and activations rounded to bf16 (nearest even), products summed in fp32. int8: each whole group
 /// of 128 neighbouring input channels is mixed by the transform of Walsh and Hadamard, in weights and activations, which leaves their products
-/// what they are and takes from single channels what they stand out by; then weights symmetric s8 with a scale per output channel, activations
-/// asymmetric u8 with a scale and a zero point per row, found anew for every row; sums in s32, everything else in fp32.
+/// what they are and takes from single channels what they stand out by; then both symmetric in 8 bits, weights with a scale for every 32
+/// neighbouring input channels of an output channel, activations with one for every group, found anew for every row; sums of 32 products in s32,
+/// everything else in fp32.
 typedef enum : int32_t { APUS_FORMAT_FP32 = 0, APUS_FORMAT_BF16 = 1, APUS_FORMAT_INT8 = 2 } apus_format;
 
 /// GELU is the exact one (erf); GELU_TANH its approximation by tanh.
@@ -71,9 +72,8 @@ int apus_format_is_native(apus_format format);
 
 // MARK: Linear layers
 
-/// Bytes of the blob of a linear layer with `n` output and `k` input channels; 0 for sizes below 1, sizes that overflow and, in int8,
-/// k > 65536 (sums could leave 32 bits).
-/// A blob is a header of 64 bytes, panels of 64 output channels, then in int8 the scales and the column sums.
+/// Bytes of the blob of a linear layer with `n` output and `k` input channels; 0 for sizes below 1 and sizes that overflow.
+/// A blob is a header of 64 bytes and panels of 64 output channels, in int8 each followed by its scales.
 size_t apus_linear_bytes(apus_format format, int64_t n, int64_t k);
 
 /// Begins a blob in `apus_linear_bytes` bytes of 64-byte aligned memory: writes the header and zeroes the rest.
@@ -152,7 +152,8 @@ apus_result apus_attention(apus_format arithmetic, int64_t heads, int64_t head_s
 
 // MARK: Embedding tables
 
-/// Bytes of the blob of a table; 0 for sizes below 1 and sizes that overflow. Rows are kept as fp32, as bf16, or as int8 with a scale each.
+/// Bytes of the blob of a table; 0 for sizes below 1 and sizes that overflow. Rows are kept as fp32, as bf16, or as int8 with a scale for
+/// every 64 neighbours.
 size_t apus_table_bytes(apus_format format, int64_t rows, int64_t width);
 
 /// Begins a table in `apus_table_bytes` bytes of 64-byte aligned memory: writes the header and zeroes the rest.
