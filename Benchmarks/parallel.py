@@ -121,7 +121,7 @@ def loaded(model, plan, count):
         peak.start()
         bodies = texts("mixed", count)
         # Words of many kinds, so that look-ups go all over the table.
-        fixed_work(server.port, [embeddings_request(bodies[start:start + 16], model=pathlib.Path(model).name) for start in range(0, count, 16)], 8)
+        fixed_work(server.port, [embeddings_request(bodies[start:start + 16], model=pathlib.Path(model).name) for start in range(0, count, 16)], 2)
         time.sleep(3)  # memory is looked at every 2 s
         devices = server.get("/v1/devices").json["devices"]
         peak.stop()
