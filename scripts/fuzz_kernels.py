@@ -23,8 +23,8 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FORMATS = {"fp32": 0, "bf16": 1, "int8": 2}
-# The largest error of a row, relative to its length. bf16 keeps 8 bits of what it multiplies; int8 rounds to 1/127 of the largest weight of an
-# output channel and to 1/255 of a row's span.
+# The largest error of a row, relative to its length. bf16 keeps 8 bits of what it multiplies; int8 rounds to 1/127 of the largest of 32 weights
+# and of 128 activations.
 TOLERANCE = {"fp32": 2e-5, "bf16": 8e-3, "int8": 2.5e-2}
 # Where scores are products of 8-bit significands, weights of a softmax are a few hundredths off at the largest of them.
 ATTENTION_TOLERANCE = {"fp32": 2e-5, "bf16": 3e-2, "int8": 3e-2}
