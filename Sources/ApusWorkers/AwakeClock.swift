@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// Nanoseconds that this process was able to run.
+/// Nanoseconds that this process and its worker were able to run.
 ///
 /// A front that was stopped (a debugger, a frozen container, a paused machine) must not take its own absence for a hang of its worker,
 /// which may have been stopped just as long.
@@ -12,7 +12,7 @@ package final class AwakeClock: Sendable {
 
     package var now: Int64 { Self.monotonic - absent.load(ordering: .relaxed) }
 
-    /// Takes back time in which this process did not run.
+    /// Takes back time in which this process, or its worker, did not run.
     package func forget(_ nanoseconds: Int64) {
         absent.add(nanoseconds, ordering: .relaxed)
     }

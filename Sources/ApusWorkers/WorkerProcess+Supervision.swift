@@ -31,6 +31,7 @@ extension WorkerProcess {
     private func watch(_ decoder: FrameDecoder) -> Verdict {
         var decoder = decoder
         var watch = WorkerWatch(interval: options.heartbeatInterval, patience: options.heartbeatDeadline, start: clock.now)
+        var delay = RunDelay(of: pid)
         while true {
             do throws(FrameFault) {
                 while let frame = try control.receiveAvailable(&decoder) {
@@ -45,6 +46,7 @@ extension WorkerProcess {
                 if verdict == .stopped { waitForStop() }
                 return verdict
             }
+            clock.forget(delay.grown(at: AwakeClock.monotonic))
             let deadlines = pendingDeadlines
             switch watch.look(at: clock.now, deadlines: deadlines) {
             case .wait: break
