@@ -35,17 +35,6 @@ import Testing
         await store.close()
     }
 
-    private func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
-
-    /// Changes a file in place, as damage does.
-    private func write(_ bytes: [UInt8], to path: String) throws {
-        let handle = try #require(FileHandle(forWritingAtPath: path))
-        try handle.truncate(atOffset: UInt64(bytes.count))
-        try handle.seek(toOffset: 0)
-        try handle.write(contentsOf: Data(bytes))
-        try handle.close()
-    }
-
     /// nil when all documents read as they were written; else why not.
     private func reading(_ what: String = "") async throws -> ApusError? {
         let store = try store
@@ -76,12 +65,12 @@ import Testing
     func `a changed byte in a vector file is found, and one that belongs to no row is harmless`(_ storage: VectorStorage) async throws {
         try await fill(CollectionSettings(dimensions: 16, storage: storage))
         #expect(try await reading() == nil)
-        let whole = try bytes(vectors)
+        let whole = try folder.bytes(of: vectors)
         var refused = 0
         for position in Array(0..<64) + Array(stride(from: 4_096, to: min(whole.count, 20_000), by: 211)) + Array(stride(from: 20_000, to: whole.count, by: 99_991)) {
             var damaged = whole
             damaged[position] ^= 0x10
-            try write(damaged, to: vectors)
+            try folder.overwrite(vectors, with: damaged)
             if let error = try await reading("byte \(position)") {
                 #expect(error.code == .storeCorrupt, "byte \(position): \(error)")
                 #expect(error.place?.contains("vectors-1.bin") == true)
@@ -91,15 +80,15 @@ import Testing
             }
         }
         #expect(refused >= 40 + 5)
-        try write(whole, to: vectors)
+        try folder.overwrite(vectors, with: whole)
         #expect(try await reading() == nil)
     }
 
     @Test func `a vector file that is cut short or gone is told`() async throws {
         try await fill(CollectionSettings(dimensions: 16))
-        let whole = try bytes(vectors)
+        let whole = try folder.bytes(of: vectors)
         for length in [0, 20, 4_096, 5_000, whole.count - 1] {
-            try write(Array(whole[..<length]), to: vectors)
+            try folder.overwrite(vectors, with: Array(whole[..<length]))
             let error = try #require(try await reading())
             #expect(error.code == .storeCorrupt && error.advice != nil, "\(length) bytes: \(error)")
         }
@@ -109,12 +98,12 @@ import Testing
 
     @Test func `a changed byte in the documents' file is found or harmless`() async throws {
         try await fill(CollectionSettings(dimensions: 16))
-        let whole = try bytes(database)
+        let whole = try folder.bytes(of: database)
         var refused = 0
         for position in Array(0..<100) + Array(stride(from: 100, to: whole.count, by: 199)) {
             var damaged = whole
             damaged[position] ^= 0x04
-            try write(damaged, to: database)
+            try folder.overwrite(database, with: damaged)
             if let error = try await reading("byte \(position)") {
                 #expect([.storeCorrupt, .storeUnavailable].contains(error.code), "byte \(position): \(error)")
                 refused += 1
@@ -122,20 +111,20 @@ import Testing
             for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: database + suffix) }
         }
         #expect(refused > 100)
-        try write(whole, to: database)
+        try folder.overwrite(database, with: whole)
         #expect(try await reading() == nil)
     }
 
     @Test func `files of others are refused and left as they are`() async throws {
         try await fill(CollectionSettings(dimensions: 16))
-        let whole = try bytes(database)
+        let whole = try folder.bytes(of: database)
         var foreign = whole
         foreign[68] ^= 1
         for bytes in [[], Array("hello, world".utf8), [UInt8](repeating: 0, count: 8_192), foreign] {
-            try write(bytes, to: database)
+            try folder.overwrite(database, with: bytes)
             let error = try #require(try await reading())
             #expect(error.code == .storeCorrupt && error.place?.hasSuffix("documents.sqlite") == true)
-            #expect(try self.bytes(database) == bytes)
+            #expect(try folder.bytes(of: database) == bytes)
         }
         try FileManager.default.removeItem(atPath: database)
         #expect(try await reading()?.code == .storeCorrupt)
@@ -143,7 +132,7 @@ import Testing
 
     @Test func `one damaged collection concerns no other and can be dropped`() async throws {
         try await fill(CollectionSettings(dimensions: 16))
-        try write([1, 2, 3], to: database)
+        try folder.overwrite(database, with: [1, 2, 3])
         let store = try store
         let other = try CollectionName("other")
         _ = try await store.create(other, CollectionSettings(dimensions: 16))

@@ -37,16 +37,6 @@ import Testing
         await store.close()
     }
 
-    private func bytes(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
-
-    private func write(_ bytes: [UInt8], to path: String) throws {
-        let handle = try #require(FileHandle(forWritingAtPath: path))
-        try handle.truncate(atOffset: UInt64(bytes.count))
-        try handle.seek(toOffset: 0)
-        try handle.write(contentsOf: Data(bytes))
-        try handle.close()
-    }
-
     private func repair(_ embedding: RepairEmbedding? = nil) async throws -> Result<RepairReport, ApusError> {
         let store = try store
         let result: Result<RepairReport, ApusError>
@@ -97,7 +87,7 @@ import Testing
     @Test(arguments: VectorStorage.allCases)
     func `rows whose bytes were changed are dropped and named, and no other`(_ storage: VectorStorage) async throws {
         try await fill(storage)
-        let whole = try bytes(vectors)
+        let whole = try folder.bytes(of: vectors)
         let first = documents[0].vector.flatMap { element in withUnsafeBytes(of: element.bitPattern.littleEndian) { Array($0) } }
         let exact = try #require(Data(whole).range(of: Data(first))).lowerBound
         var generator = SeededGenerator(seed: 21)
@@ -109,7 +99,7 @@ import Testing
             for _ in 0..<6 { damaged[Int.random(in: start..<start + 400 * 64, using: &generator)] ^= UInt8(1 << Int.random(in: 0..<8, using: &generator)) }
             try FileManager.default.removeItem(atPath: "\(folder.path)/collections")
             try await fill(storage)
-            try write(damaged, to: vectors)
+            try folder.overwrite(vectors, with: damaged)
             let report = try (try await repair()).get()
             let ids = try await contents("round \(round)")
             #expect(ids == Set(documents.map(\.id)).subtracting(Self.deleted).subtracting(report.lost.compactMap(\.id)))
@@ -117,7 +107,7 @@ import Testing
             #expect(report.kept == ids.count && report.embedded.isEmpty)
             lost += report.lost.count
             if let kept = report.damagedFiles {
-                #expect(try bytes("\(kept)/vectors-1.bin") == damaged)
+                #expect(try folder.bytes(of: "\(kept)/vectors-1.bin") == damaged)
             }
             #expect(try (try await repair()).get().damagedFiles == nil)
         }
@@ -126,8 +116,8 @@ import Testing
 
     @Test(arguments: [0, 20, 4_096, 9_000, 20_000]) func `a file that was cut short keeps the rows in front of the cut`(_ length: Int) async throws {
         try await fill()
-        let whole = try bytes(vectors)
-        try write(Array(whole[..<length]), to: vectors)
+        let whole = try folder.bytes(of: vectors)
+        try folder.overwrite(vectors, with: Array(whole[..<length]))
         let report = try (try await repair()).get()
         let ids = try await contents("\(length) bytes")
         #expect(ids.count + report.lost.count == documents.count - Self.deleted.count)
@@ -157,14 +147,14 @@ import Testing
 
     @Test func `an embedding that fails leaves everything as it was`() async throws {
         try await fill()
-        var damaged = try bytes(vectors)
+        var damaged = try folder.bytes(of: vectors)
         damaged[4_200] ^= 1
-        try write(damaged, to: vectors)
+        try folder.overwrite(vectors, with: damaged)
         let error = await #expect(throws: ApusError.self) {
             try (try await repair { _, _ throws(ApusError) in throw ApusError(.engineFailure, "no") }).get()
         }
         #expect(error?.code == .engineFailure)
-        #expect(try bytes(vectors) == damaged)
+        #expect(try folder.bytes(of: vectors) == damaged)
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/collections") == ["things"])
     }
 
@@ -174,9 +164,9 @@ import Testing
         for round in 0..<10 {
             if FileManager.default.fileExists(atPath: "\(folder.path)/collections") { try FileManager.default.removeItem(atPath: "\(folder.path)/collections") }
             try await fill()
-            var damaged = try bytes(database)
+            var damaged = try folder.bytes(of: database)
             for _ in 0..<(round % 3 + 1) { damaged[Int.random(in: 0..<damaged.count, using: &generator)] ^= UInt8(1 << Int.random(in: 0..<8, using: &generator)) }
-            try write(damaged, to: database)
+            try folder.overwrite(database, with: damaged)
             for suffix in ["-wal", "-shm"] { try? FileManager.default.removeItem(atPath: database + suffix) }
             switch try await repair() {
             case .success(let report):
@@ -186,7 +176,7 @@ import Testing
             case .failure(let error):
                 refused += 1
                 #expect([.storeCorrupt, .storeUnavailable].contains(error.code), "\(error)")
-                #expect(try bytes(database).count == damaged.count)
+                #expect(try folder.bytes(of: database).count == damaged.count)
             }
         }
         #expect(repaired > refused)
@@ -194,13 +184,13 @@ import Testing
 
     @Test func `a page of documents that is wiped out costs the documents on it, which are named`() async throws {
         try await fill()
-        let whole = try bytes(database)
+        let whole = try folder.bytes(of: database)
         let marker = Array("document-200".utf8)
         let place = try #require((0..<whole.count - marker.count).first { whole[$0] == marker[0] && Array(whole[$0..<$0 + marker.count]) == marker })
         var damaged = whole
         let page = place / 4_096 * 4_096
         for offset in page..<page + 4_096 { damaged[offset] = 0xA5 }
-        try write(damaged, to: database)
+        try folder.overwrite(database, with: damaged)
         let report = try (try await repair()).get()
         #expect(!report.lost.isEmpty && report.lost.allSatisfy { $0.cause == .document })
         let ids = try await contents("a page")
@@ -210,12 +200,12 @@ import Testing
 
     @Test func `what is whole is left alone, what is not there is told, and what cannot tell what it is is refused`() async throws {
         try await fill()
-        let before = try bytes(vectors)
+        let before = try folder.bytes(of: vectors)
         let report = try (try await repair()).get()
         #expect(report.damagedFiles == nil && report.lost.isEmpty && report.kept == documents.count - Self.deleted.count)
-        #expect(try bytes(vectors) == before)
+        #expect(try folder.bytes(of: vectors) == before)
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/collections") == ["things"])
-        try write(Array("hello, world".utf8), to: database)
+        try folder.overwrite(database, with: Array("hello, world".utf8))
         guard case .failure(let error) = try await repair() else { throw Unexpected.success }
         #expect(error.code == .storeCorrupt && error.advice != nil)
         #expect(try FileManager.default.contentsOfDirectory(atPath: "\(folder.path)/collections") == ["things"])
