@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """More work than the devices do, open-loop: what is done stays what could be done at most, and the rest is refused at once.
 
-    overload.py [--seconds 20] [--times 1 2 10] [--deadline-ms 1000] [--texts 8] [--quick] [--devices LIST] [--set KEY=VALUE]
+    overload.py [--seconds 20] [--times 1 2 10] [--deadline-ms 1000] [--texts 8] [--pause-ms 1] [--quick] [--devices LIST] [--set KEY=VALUE]
 
 The peak is what a closed loop of 16 clients (more with fewer texts) gets in the same run, before and after. Targets at 2 and 10 times the peak: right answers within their
 deadline at least 90 % of the peak; refusals within 50 ms at the 99th percentile of the time that the request was due, each with a Retry-After of whole
@@ -26,16 +26,18 @@ MOST_GROWTH, MOST_KEPT = 16 * MEBIBYTE, 32 * MEBIBYTE
 TEXTS_OUT = 128
 # Refusals for want of room. What expires instead has waited for its whole deadline.
 REFUSALS = ("503 overloaded", "429 rate_limit_exceeded")
+# Requests a second at which the generator, which shares the processors with the server, need not wake for each.
+MANY = 1_000
 EXPECTED = (*REFUSALS, "504 deadline_exceeded")
 
 
-def trial(server, requests, rate, seconds, deadline):
-    """Figures of an open loop at `rate` requests a second."""
+def trial(server, requests, rate, seconds, deadline, pause):
+    """Figures of an open loop at `rate` requests a second, `pause` seconds from one look of the generator to the next where they are many."""
     traffic = Traffic("overload", requests, phases=((seconds, rate),), deadline=deadline)
     processors = Processors(server)
     before, used = processors.look(), processor_seconds(server)
     with Watch(server, every=min(0.5, seconds / 12)) as watch:
-        loop = OpenLoop(server.port, traffic).run()
+        loop = OpenLoop(server.port, traffic, pause=pause if rate > MANY else 0.0).run()
     after, used = processors.look(), [end - begin for begin, end in zip(used, processor_seconds(server))]
     others = processors.others(before, after)
     # The queue fills in the beginning; from then on it is as full as it gets.
@@ -107,6 +109,7 @@ def main():
     parser.add_argument("--texts", type=int, default=8, help="texts a request")
     parser.add_argument("--pool", type=int, default=12_000, help="texts in all")
     parser.add_argument("--quick", action="store_true", help="six seconds a load")
+    parser.add_argument("--pause-ms", type=float, default=1, help="between looks of the generator at rates above 1,000 requests/s; latencies count it")
     add_server_arguments(parser)
     arguments = parser.parse_args()
     seconds = min(6.0, arguments.seconds) if arguments.quick else arguments.seconds
@@ -116,7 +119,7 @@ def main():
     with ConfiguredServer(dict(arguments.settings), *server_arguments(arguments)) as server:
         first, warm = closed_loop(server.port, requests, clients, seconds / 2)
         rest = at_rest(server)
-        loads = {times: trial(server, requests, times * first / requests.size, seconds, arguments.deadline_ms / 1e3) for times in arguments.times}
+        loads = {times: trial(server, requests, times * first / requests.size, seconds, arguments.deadline_ms / 1e3, arguments.pause_ms / 1e3) for times in arguments.times}
         kept = at_rest(server) - rest
         second, again = closed_loop(server.port, requests, clients, seconds / 2)
         missed += warm.complaints() + again.complaints()
